@@ -1,0 +1,503 @@
+"""The command line: one thin function per command. It parses, calls, and hands events on.
+
+Nothing heavy is imported before a command needs it: `nmt --help` never loads torch.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nmt.console import Console, print_table
+from nmt.errors import CorpusError, NmtError, RunError, SettingsError
+
+if TYPE_CHECKING:
+    from nmt.checkpoint import Trained
+    from nmt.corpus import Corpus
+    from nmt.device import Device
+    from nmt.training import Training
+    from nmt.translate import Translator
+
+_STARTED = time.monotonic()
+console = Console()
+app = typer.Typer(
+    name="nmt",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train, use and judge your own neural machine translation model.",
+)
+
+
+class DeviceName(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class PrecisionName(StrEnum):
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+class FormatName(StrEnum):
+    text = "text"
+    tsv = "tsv"
+    jsonl = "jsonl"
+
+
+def _set_quiet(value: bool) -> bool:
+    console.quiet = console.quiet or value
+    return value
+
+
+def _set_debug(value: bool) -> bool:
+    console.debug = console.debug or value
+    return value
+
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+CorpusWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="CORPUS...",
+        help="Two aligned files, or one .tsv, .jsonl, .parquet, .tmx, .po or .xliff file, "
+        "or hf:NAME[:SPLIT], or a folder that nmt prepare wrote.",
+    ),
+]
+Valid = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--valid",
+        metavar="CORPUS",
+        help="Validation pairs: a corpus; give it twice for two files.",
+    ),
+]
+Langs = Annotated[
+    str | None, typer.Option(metavar="SRC-TGT", help="Languages, for formats that hold several.")
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings from a file.")
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; repeatable."),
+]
+Preset = Annotated[str | None, typer.Option(metavar="NAME", help="A named group of settings.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Another seed, another training.")]
+DeviceOption = Annotated[DeviceName, typer.Option("--device", help="Where to compute.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
+Beam = Annotated[int | None, typer.Option(min=1, help="Hypotheses searched at once; 1 is greedy.")]
+Precision = Annotated[PrecisionName, typer.Option(help="Arithmetic of the search.")]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the translations go.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", callback=_set_quiet, help="Only warnings and errors on stderr."),
+]
+Debug = Annotated[bool, typer.Option(callback=_set_debug, help="Show tracebacks.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train, use and judge your own neural machine translation model."""
+    if version:
+        from nmt import __version__
+
+        print(f"nmt {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def prepare(
+    corpus: CorpusWords,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write.")],
+    valid: Valid = None,
+    langs: Langs = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    preset: Preset = None,
+    seed: Seed = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Clean, learn subwords, encode; write Arrow tables and a manifest."""
+    from nmt import recipe
+    from nmt.console import show_manifest
+    from nmt.corpus import open_corpus
+
+    asked = _asked(config, assignments, preset, seed, None)
+    manifest, choices = recipe.prepare(
+        open_corpus(corpus, langs),
+        open_corpus(valid, langs) if valid else None,
+        out,
+        asked,
+        threads or os.cpu_count() or 1,
+    )
+    for choice in choices:
+        console.say(f"chosen: {choice.key} = {choice.value} ({choice.why})")
+    show_manifest(console, manifest)
+    console.say(f"prepared: {out}")
+
+
+@app.command()
+def train(
+    corpus: CorpusWords,
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The run's folder.")],
+    valid: Valid = None,
+    langs: Langs = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    preset: Preset = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Wall clock to fit the training to: 90s, 20m, 1h30m."),
+    ] = None,
+    seed: Seed = None,
+    device: DeviceOption = DeviceName.auto,
+    threads: Threads = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start over, forgetting what is there.")
+    ] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train a model. The same command again goes on where it stopped."""
+    from nmt.config import settings_from
+
+    asked = _asked(config, assignments, preset, seed, budget)
+    settings_from(asked)
+    from nmt import recipe
+    from nmt.console import TrainingView, show_beginning
+    from nmt.device import open_device
+
+    request = recipe.Request(
+        asked, _corpus_or_folder(corpus, valid, langs), _valid(valid, langs), out, fresh
+    )
+    ready = recipe.get_ready(request, open_device(device.value, threads), _STARTED)
+    show_beginning(console, ready)
+    if ready.training.progress.finished:
+        console.say(f"already finished: {ready.training.progress.finished}; --fresh starts over")
+        return
+    with _stopping(ready.training) as stop, TrainingView(console) as view:
+        for event in ready.training.events():
+            view.show(event)
+    if stop:
+        console.say(
+            f"stopped and saved at step {ready.training.progress.step:,}; to go on, run the same command again"
+        )
+        raise typer.Exit(128 + stop[0])
+    console.say(f"model: {out}; now try: nmt translate {out}")
+
+
+@app.command()
+def translate(
+    run: RunFolder,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Lines to translate; stdin without it.")
+    ] = None,
+    beam: Beam = None,
+    n_best: Annotated[int, typer.Option(min=1, help="Candidates written for each line.")] = 1,
+    format: Annotated[
+        FormatName, typer.Option(help="tsv and jsonl carry scores.")
+    ] = FormatName.text,
+    output: Output = None,
+    precision: Precision = PrecisionName.auto,
+    device: DeviceOption = DeviceName.auto,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Translate lines: stdin (or FILE) to stdout."""
+    from nmt.stream import translate_stream
+
+    translator = _translator(_load(run, device, threads), beam, precision)
+    if n_best > translator.options.beam:
+        raise SettingsError(
+            f"--n-best {n_best} is more than --beam {translator.options.beam}",
+            f"use --beam {n_best}",
+        )
+    with _reading(file) as source, _writing(output) as sink:
+        translate_stream(translator, source, sink, format.value, n_best, console.warn)
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    corpus: CorpusWords,
+    langs: Langs = None,
+    beam: Beam = None,
+    hypotheses: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Score these translations instead.")
+    ] = None,
+    output: Output = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    precision: Precision = PrecisionName.auto,
+    device: DeviceOption = DeviceName.auto,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Translate a corpus and score it: BLEU, chrF, TER, perplexity."""
+    from nmt.clean import is_blank
+    from nmt.corpus import open_corpus, read_lines
+    from nmt.evaluate import batches_of, perplexity, score_translations
+    from nmt.files import write_text
+
+    pairs = list(open_corpus(corpus, langs).pairs())
+    if not pairs:
+        raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
+    empty = sum(is_blank(pair.source) or is_blank(pair.target) for pair in pairs)
+    if empty:
+        console.warn(
+            f"{empty} pairs have an empty side: scored as they are, left out of perplexity"
+        )
+    trained = _load(run, device, threads)
+    if hypotheses:
+        translations = list(read_lines(hypotheses))
+        _refuse_unequal(hypotheses, len(translations), len(pairs))
+    else:
+        translator = _translator(trained, beam, precision)
+        translations = [t.text for t in translator.translate([pair.source for pair in pairs])]
+    if output:
+        write_text(output, "".join(f"{line}\n" for line in translations))
+    scores = score_translations(translations, [pair.target for pair in pairs])
+    likely = perplexity(trained.model, batches_of(pairs, trained.vocabulary))
+    if json:
+        _print_json(
+            {name: {"score": s.score, "signature": s.signature} for name, s in scores.items()}
+            | {"perplexity": likely, "sentences": len(pairs)}
+        )
+        return
+    names = {"bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
+    rows = [(names[name], f"{s.score:.2f}", s.signature) for name, s in scores.items()]
+    rows.append(("perplexity", f"{likely:.3f}", "per target subword"))
+    rows.append(("sentences", f"{len(pairs)}", ""))
+    print_table(rows, ("metric", "score", "signature"), sys.stdout)
+
+
+@app.command()
+def info(
+    run: RunFolder,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Say what a model is: data, settings, scores, size."""
+    from nmt.info import describe
+
+    facts = describe(run)
+    if json:
+        _print_json(facts)
+        return
+    rows = []
+    for section, values in facts.items():
+        for number, (key, value) in enumerate(values.items()):
+            rows.append((section if not number else "", key, str(value)))
+    print_table(rows, (), sys.stdout)
+
+
+# --- what several commands need -----------------------------------------------------------------
+
+
+def _asked(
+    config: Path | None,
+    assignments: list[str] | None,
+    preset: str | None,
+    seed: int | None,
+    budget: str | None,
+) -> dict[str, Any]:
+    """The settings that a command names, by dotted key; a later source wins."""
+    from nmt import config as c
+
+    asked: dict[str, Any] = {}
+    if preset:
+        asked |= c.layer_from_preset(preset)
+    if config:
+        asked |= c.layer_from_file(config)
+    asked |= c.layer_from_assignments(assignments or [])
+    if seed is not None:
+        asked["train.seed"] = seed
+    if budget is not None:
+        asked["train.budget"] = c.seconds_from(budget)
+    return asked
+
+
+def _corpus_or_folder(
+    words: list[str], valid: list[str] | None, langs: str | None
+) -> Corpus | Path:
+    from nmt.corpus import open_corpus
+    from nmt.prepare import is_prepared
+
+    folder = Path(words[0])
+    if len(words) > 1 or not is_prepared(folder):
+        return open_corpus(words, langs)
+    if valid:
+        raise SettingsError(f"{folder} has validation pairs of its own", "leave --valid out")
+    return folder
+
+
+def _valid(words: list[str] | None, langs: str | None) -> Corpus | None:
+    from nmt.corpus import open_corpus
+
+    return open_corpus(words, langs) if words else None
+
+
+def _load(run: Path, device: DeviceName, threads: int | None) -> Trained:
+    from nmt.checkpoint import load
+    from nmt.device import open_device
+
+    return load(run, open_device(device.value, threads).torch)
+
+
+def _translator(trained: Trained, beam: int | None, precision: PrecisionName) -> Translator:
+    from nmt.search import SearchOptions
+    from nmt.translate import Translator
+
+    settings = trained.settings
+    options = SearchOptions(
+        beam=beam or settings.translate.beam,
+        length_penalty=settings.translate.length_penalty,
+        max_ratio=settings.translate.max_ratio,
+        max_extra=settings.translate.max_extra,
+    )
+    chosen = "bf16" if precision is PrecisionName.bf16 else "fp32"
+    return Translator(trained.model, trained.vocabulary, options, settings.data.max_length, chosen)
+
+
+@contextmanager
+def _reading(file: Path | None) -> Iterator[Any]:
+    if file is None:
+        yield sys.stdin.buffer
+        return
+    try:
+        with file.open("rb") as source:
+            yield source
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise CorpusError(f"cannot be read: {error.strerror}", path=file) from None
+
+
+@contextmanager
+def _writing(file: Path | None) -> Iterator[Any]:
+    """stdout, or a file that appears when all of it is there."""
+    from nmt.files import replacing
+
+    if file is None:
+        yield sys.stdout.buffer
+        return
+    with replacing(file) as beside, beside.open("wb") as sink:
+        yield sink
+
+
+@contextmanager
+def _stopping(training: Training) -> Iterator[list[int]]:
+    """On SIGINT or SIGTERM finish the update and save; a second Ctrl-C stops at once.
+
+    Yields the list that will hold the signal's number.
+    """
+    received: list[int] = []
+
+    def request(number: int, _: Any) -> None:
+        received.append(number)
+        training.stop_requested = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        console.say("stopping after this step ...")
+
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _refuse_unequal(file: Path, lines: int, pairs: int) -> None:
+    if lines != pairs:
+        raise CorpusError(
+            f"has {lines} lines and the corpus {pairs} pairs",
+            "give one translation for each pair, in order",
+            path=file,
+        )
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+# --- the one place that catches -----------------------------------------------------------------
+
+
+class _Terminated(BaseException):
+    """SIGTERM."""
+
+
+def main() -> None:
+    """Run a command; every end becomes an exit code here."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")
+    code = _run()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+    sys.exit(code)
+
+
+def _run() -> int:
+    def terminate(*_: Any) -> None:
+        raise _Terminated
+
+    try:
+        signal.signal(signal.SIGTERM, terminate)
+        result = app(standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except NmtError as error:
+        if console.debug:
+            raise
+        console.error(error.message, error.advice)
+        return 1
+    except BrokenPipeError:
+        _forget_stdout()
+        return 0
+    except _Terminated:
+        return 143
+    except KeyboardInterrupt:
+        return 130
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        return _usage(error)
+
+
+def _usage(error: Exception) -> int:
+    """Wrong usage, as the option parser found it; anything else is a fault of ours."""
+    show = getattr(error, "show", None)
+    if show is None:
+        raise error
+    show()
+    return int(getattr(error, "exit_code", 2))
+
+
+def _forget_stdout() -> None:
+    """Whoever read our output has gone: write the rest nowhere, without a complaint."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

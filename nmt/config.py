@@ -1,0 +1,299 @@
+"""Every setting of a run, declared once, and the way a value reaches it.
+
+A setting gets its value from the last of these layers that names it:
+
+    the default below < what suits the corpus and device < --preset < --config FILE.toml < --set
+
+The first four sections of a run's `config.toml` are these four dataclasses. Checks that span two
+settings live in `_check`, so that a clash is refused in one place, with both keys named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from nmt.errors import SettingsError
+
+Natural = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, lt=1)]
+NonNegative = Annotated[float, Meta(ge=0)]
+
+Layer = Mapping[str, Any]
+"""Values by dotted key, e.g. {"model.hidden": 512}."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """How text becomes subword ids."""
+
+    vocab_size: Annotated[int, Meta(ge=16, le=65_536)] = (
+        6_000  # subwords (of each side if not joint)
+    )
+    joint_vocab: bool = True  # one subword vocabulary for both languages
+    subwords: Literal["bpe", "unigram"] = "bpe"  # SentencePiece's model type
+    subword_dropout: Share = 0.0  # BPE-dropout, or unigram sampling of this strength, in training
+    normalization: Literal["nmt_nfkc", "nfkc", "identity"] = "nmt_nfkc"  # SentencePiece's rule
+    max_length: Annotated[int, Meta(ge=8)] = 128  # subwords of a side; longer pairs are left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The network's shape and its dropouts."""
+
+    embedding: Positive = 256  # size of a subword's vector
+    hidden: Positive = 512  # decoder state; each encoder direction has half of it
+    encoder_layers: Positive = 1  # bidirectional layers
+    decoder_layers: Positive = 2
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    attention: Literal["none", "dot", "general", "additive"] = "dot"
+    heads: Positive = 1  # more than one: multi-head scaled dot product
+    tied: Literal["none", "target", "all"] = "all"  # whose embeddings the output layer shares
+    layer_norm: bool = False  # between stacked layers
+    dropout: Share = 0.3  # on embeddings, between layers, before the output layer
+    word_dropout: Share = 0.1  # whole subwords of source and target history blanked out
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """The loop: batches, optimizer, schedule, when to look and when to stop."""
+
+    seed: Natural = 1
+    batch_tokens: Positive = 2_000  # target subwords an update is made of
+    accumulate: Positive = 1  # batches summed into one update
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: Annotated[float, Meta(gt=0)] = 2e-3  # the schedule's peak
+    weight_decay: NonNegative = 0.0  # adamw's decoupled decay
+    schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = "cosine"
+    warmup_steps: Natural = 300  # the rate rises linearly over these
+    label_smoothing: Share = 0.1
+    clip_norm: NonNegative = 1.0  # largest global gradient norm; 0: no clipping
+    ema: Share = 0.999  # decay of the averaged weights that are validated and kept; 0: none
+    max_steps: Natural = 0  # 0: no limit
+    max_epochs: Natural = 30  # 0: no limit
+    budget: NonNegative = 0.0  # seconds of wall clock the schedule is fitted to; 0: none
+    validate_every: Positive = 500  # steps
+    save_every: Positive = 500  # steps
+    validate_lines: Natural = 1_000  # validation sentences translated for BLEU; 0: all
+    best_by: Literal["bleu", "perplexity"] = "bleu"  # which score keeps a model and stops training
+    patience: Natural = 10  # validations without a better score before stopping; 0: never
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslateSettings:
+    """The search, unless a command's option says otherwise."""
+
+    beam: Positive = 5  # 1: greedy
+    length_penalty: NonNegative = 1.0  # a hypothesis is ranked by log-probability / length^this
+    max_ratio: Annotated[float, Meta(gt=0)] = (
+        2.0  # longest output, as a multiple of source subwords
+    )
+    max_extra: Positive = 20  # ... plus this many
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of a run."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    translate: TranslateSettings = field(default_factory=TranslateSettings)
+
+
+PRESETS: dict[str, Layer] = {
+    # Sutskever et al. 2014, Cho et al. 2014: the source squeezed into one vector.
+    "seq2seq": {"model.attention": "none"},
+    # Bahdanau et al. 2015: additive attention over a bidirectional encoder, one decoder layer.
+    "bahdanau": {"model.attention": "additive", "model.decoder_layers": 1},
+    # Luong et al. 2015: bilinear attention.
+    "luong": {"model.attention": "general"},
+    # For a first look, in a minute or two.
+    "tiny": {"model.embedding": 128, "model.hidden": 256, "model.decoder_layers": 1},
+    # For a GPU and a large corpus: deeper encoder, several heads (after GNMT v2).
+    "large": {
+        "model.embedding": 512,
+        "model.hidden": 1024,
+        "model.encoder_layers": 3,
+        "model.decoder_layers": 3,
+        "model.heads": 8,
+        "model.layer_norm": True,
+    },
+}
+
+
+# --- layers -------------------------------------------------------------------------------------
+
+
+def settings_from(*layers: Layer) -> Settings:
+    """Lay `layers` over the defaults, later ones above earlier ones.
+
+    Raises:
+        SettingsError: a key does not exist, a value has the wrong type, or two settings clash.
+    """
+    nested: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            section, name = _known(key)
+            nested.setdefault(section, {})[name] = value
+    try:
+        settings = msgspec.convert(nested, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_readable(str(error))) from None
+    _check(settings)
+    return settings
+
+
+def layer_from_file(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file, by dotted key."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such configuration file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{path}: not a readable TOML file: {error}") from None
+    layer = {}
+    for section, values in table.items():
+        if not isinstance(values, dict):
+            raise SettingsError(
+                f"{path}: '{section}' stands outside a section",
+                f"write it under one of {', '.join(f'[{s}]' for s in _sections())}",
+            )
+        layer |= {f"{section}.{name}": value for name, value in values.items()}
+    settings_from(layer)
+    return layer
+
+
+def layer_from_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """`section.key=value` strings, as `--set` takes them; a value is read as TOML, else as text."""
+    layer = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {assignment}: no '='", "write --set section.key=value")
+        layer[key.strip()] = _toml_value(text.strip())
+    return layer
+
+
+def layer_from_preset(name: str) -> Layer:
+    """The preset's settings."""
+    if name not in PRESETS:
+        raise SettingsError(f"no preset is called '{name}'", f"there are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def flat(settings: Settings) -> dict[str, Any]:
+    """Every setting by dotted key, in the order they are declared."""
+    return {
+        f"{section}.{name}": value
+        for section, values in dataclasses.asdict(settings).items()
+        for name, value in values.items()
+    }
+
+
+def seconds_from(text: str) -> float:
+    """A duration such as `90s`, `20m`, `1.5h` or `1h30m`, in seconds."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    total, number = 0.0, ""
+    for character in text.strip().lower():
+        if character in units and number:
+            total, number = total + float(number) * units[character], ""
+        elif character.isdecimal() or (character == "." and "." not in number):
+            number += character
+        else:
+            raise SettingsError(f"'{text}' is no duration", "write it like 90s, 20m or 1h30m")
+    total += float(number) if number.strip(".") else 0.0
+    if total <= 0:
+        raise SettingsError(
+            f"'{text}' is no duration above zero", "write it like 90s, 20m or 1h30m"
+        )
+    return total
+
+
+# --- checks -------------------------------------------------------------------------------------
+
+
+def _check(settings: Settings) -> None:
+    """Refuse settings that cannot hold together."""
+    data, model, train = settings.data, settings.model, settings.train
+    _refuse(
+        model.tied == "all" and not data.joint_vocab,
+        "model.tied = 'all' needs one vocabulary for both sides, and data.joint_vocab is false",
+        "set model.tied to 'target' or 'none', or data.joint_vocab to true",
+    )
+    _refuse(
+        model.heads > 1 and model.attention != "dot",
+        f"model.heads = {model.heads} needs model.attention = 'dot', not '{model.attention}'",
+        "set one of the two",
+    )
+    _refuse(
+        model.hidden % (2 * model.heads) != 0,
+        f"model.hidden = {model.hidden} cannot be split over two encoder directions "
+        f"and model.heads = {model.heads}",
+        f"use a multiple of {2 * model.heads}",
+    )
+    _refuse(
+        not (train.max_steps or train.max_epochs or train.budget or train.patience),
+        "train.max_steps, train.max_epochs, train.budget and train.patience are all 0: "
+        "the training would never end",
+        "set one of them",
+    )
+    _refuse(
+        train.schedule == "cosine" and not (train.max_steps or train.max_epochs or train.budget),
+        "train.schedule = 'cosine' needs an end, and train.max_steps, train.max_epochs "
+        "and train.budget are all 0",
+        "set one of them, or another schedule",
+    )
+
+
+def _refuse(clash: bool, message: str, advice: str) -> None:
+    if clash:
+        raise SettingsError(message, advice)
+
+
+def _sections() -> list[str]:
+    return [section.name for section in dataclasses.fields(Settings)]
+
+
+def keys() -> Iterator[str]:
+    """Every dotted key there is."""
+    yield from flat(Settings())
+
+
+def _known(key: str) -> tuple[str, str]:
+    everything = list(keys())
+    if key in everything:
+        section, _, name = key.partition(".")
+        return section, name
+    names = {known.partition(".")[2]: known for known in everything}
+    near = difflib.get_close_matches(key, everything, 1, 0.5)
+    near = near or [
+        names[n] for n in difflib.get_close_matches(key.rpartition(".")[2], names, 1, 0.5)
+    ]
+    advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(everything)}"
+    raise SettingsError(f"there is no setting '{key}'", advice)
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _readable(message: str) -> str:
+    """`Expected int, got str - at `$.train.patience`` → `train.patience: expected int, got str`."""
+    what, _, where = message.rpartition(" - at ")
+    return (
+        f"{where.strip('`').removeprefix('$.')}: {what[:1].lower()}{what[1:]}" if what else message
+    )

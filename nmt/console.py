@@ -1,0 +1,207 @@
+"""Everything a person sees, on stderr: progress, tables, warnings, errors.
+
+On a terminal there is a live progress bar; elsewhere plain lines, never control codes. stdout
+belongs to results.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from nmt.prepare import Manifest
+    from nmt.recipe import Ready
+    from nmt.training import Event, Finished, Stepped, Validated
+
+_PLAIN_EVERY = 15.0  # seconds between two plain progress lines
+
+
+class Console:
+    """Where the messages of one command go. `quiet` leaves only warnings and errors."""
+
+    def __init__(self) -> None:
+        self.quiet = False
+        self.debug = False
+
+    def say(self, text: str = "") -> None:
+        """A line for people."""
+        if not self.quiet:
+            self._print(text)
+
+    def warn(self, text: str) -> None:
+        self._print(f"warning: {text}")
+
+    def error(self, message: str, advice: str = "") -> None:
+        self._print(f"nmt: {message}")
+        if advice:
+            self._print(f"     {advice}")
+
+    def table(self, rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> None:
+        if not self.quiet:
+            print_table(rows, header, sys.stderr)
+
+    def is_live(self) -> bool:
+        return sys.stderr.isatty() and not self.quiet
+
+    def _print(self, text: str) -> None:
+        from rich.console import Console as Rich
+
+        Rich(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def print_table(rows: Iterable[Sequence[str]], header: Sequence[str], file: Any) -> None:
+    """A table without lines: readable by people, `cut` and `awk`."""
+    from rich.console import Console as Rich
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, show_header=bool(header), pad_edge=False)
+    rows = [list(row) for row in rows]
+    for number in range(len(rows[0]) if rows else len(header)):
+        grid.add_column(header[number] if header else "", overflow="fold", no_wrap=True)
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    width = None if file.isatty() else 10_000
+    Rich(file=file, width=width, highlight=False, soft_wrap=True).print(grid)
+
+
+# --- preparation and training -------------------------------------------------------------------
+
+
+def show_manifest(console: Console, manifest: Manifest) -> None:
+    """What was read, kept and left out."""
+    for name, counts in (("training", manifest.train), ("validation", manifest.valid)):
+        left = "; ".join(f"{count:,} left out: {why}" for why, count in counts.left_out.items())
+        held = " held out of the corpus" if name == "validation" and manifest.held_out else ""
+        console.say(f"{name}: {counts.kept:,} pairs{held}" + (f" ({left})" if left else ""))
+    sizes, lengths = manifest.vocabulary, manifest.lengths
+    joint = manifest.settings["joint_vocab"]
+    what = f"{sizes['source']:,} joint" if joint else f"{sizes['source']:,} and {sizes['target']:,}"
+    console.say(
+        f"subwords: {what} ({manifest.settings['subwords']}); a pair has "
+        f"{lengths['source']['mean']:.1f} and {lengths['target']['mean']:.1f} on average"
+    )
+
+
+def show_beginning(console: Console, ready: Ready) -> None:
+    """The first lines of a training: what was chosen, and why."""
+    training = ready.training
+    settings, progress = training.settings, training.progress
+    if ready.resumed:
+        spent = duration(progress.seconds)
+        console.say(f"resuming {training.run.path} at step {progress.step:,} after {spent}")
+    else:
+        show_manifest(console, training.data.manifest)
+    for choice in ready.choices:
+        console.say(f"chosen: {choice.key} = {choice.value} ({choice.why})")
+    model = settings.model
+    heads = f", {model.heads} heads" if model.heads > 1 else ""
+    console.say(
+        f"model: {training.parameters:,} parameters; embeddings {model.embedding}, "
+        f"bidirectional {model.cell} encoder {model.encoder_layers}×2×{model.hidden // 2}, "
+        f"{model.cell} decoder {model.decoder_layers}×{model.hidden}, "
+        f"attention {model.attention}{heads}"
+    )
+    console.say(f"device: {training.device.name}, {settings.train.precision}")
+
+
+class TrainingView:
+    """Shows a training's events as they come."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar: Bar | None = None
+        self._last_line = 0.0
+
+    def __enter__(self) -> TrainingView:
+        if self.console.is_live():
+            self._bar = _live_bar()
+            self._bar.start()
+            self._task = self._bar.add_task("training", total=1.0, figures="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def show(self, event: Event) -> None:
+        from nmt.training import Finished, Stepped, Validated
+
+        if isinstance(event, Stepped):
+            self._step(event)
+        elif isinstance(event, Validated):
+            self._validation(event)
+        elif isinstance(event, Finished):
+            if self._bar:
+                self._bar.stop()
+                self._bar = None
+            self._end(event)
+
+    def _step(self, event: Stepped) -> None:
+        left = event.seconds * (1 - event.progress) / event.progress if event.progress else 0.0
+        figures = (
+            f"step {event.step:,}  epoch {event.epoch:.1f}  loss {event.loss:.3f}  "
+            f"ppl {event.perplexity:.2f}  norm {event.gradient_norm:.2f}  "
+            f"{event.target_tokens_per_second:,.0f} tok/s  {duration(left)} left"
+        )
+        if self._bar:
+            self._bar.update(self._task, completed=event.progress, figures=figures)
+        elif time.monotonic() - self._last_line > _PLAIN_EVERY or not self._last_line:
+            self._last_line = time.monotonic()
+            self.console.say(f"{event.progress:4.0%}  {figures}")
+
+    def _validation(self, event: Validated) -> None:
+        best = "  * best so far" if event.best else ""
+        self._line(
+            f"validation at step {event.step:,} (epoch {event.epoch:.1f}, "
+            f"{duration(event.seconds)}): perplexity {event.perplexity:.2f}  "
+            f"BLEU {event.bleu:.1f}{best}"
+        )
+        for sample in event.samples:
+            self._line(f"    {sample.source}")
+            self._line(f"  → {sample.translation}")
+
+    def _end(self, event: Finished) -> None:
+        self.console.say(f"finished: {event.reason}")
+        self.console.table(
+            [
+                ("best step", f"{event.best_step:,} of {event.step:,}"),
+                ("epochs", f"{event.epoch:.1f}"),
+                ("validation perplexity", f"{event.best_perplexity:.2f}"),
+                ("validation BLEU (greedy)", f"{event.best_bleu:.1f}"),
+                ("time", duration(event.seconds)),
+            ]
+        )
+
+    def _line(self, text: str) -> None:
+        if self._bar:
+            self._bar.console.print(text, markup=False, highlight=False)
+        else:
+            self.console.say(text)
+
+
+def _live_bar() -> Bar:
+    from rich.console import Console as Rich
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    return Progress(
+        BarColumn(bar_width=20),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[figures]}"),
+        console=Rich(stderr=True),
+    )
+
+
+def duration(seconds: float) -> str:
+    """`42s`, `3m05s`, `2h07m`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"

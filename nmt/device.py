@@ -1,0 +1,118 @@
+"""Where the arithmetic runs, and how: chosen by testing what this machine can do.
+
+On a CPU float32 products go through oneDNN, and bfloat16 is used for training where a small trial
+product shows that it pays. Nothing here depends on a vendor's name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from nmt.errors import SettingsError
+
+Precision = Literal["fp32", "bf16"]
+
+_TRIAL = 512  # size of the trial product
+_WORTH_IT = 1.3  # bf16 must be this many times faster
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place to compute, set up."""
+
+    torch: torch.device
+    threads: int
+    precision: Precision  # what suits training here
+    why: str  # in words, for the log
+
+    @property
+    def name(self) -> str:
+        if self.torch.type == "cuda":
+            return torch.cuda.get_device_name(self.torch)
+        plural = "s" if self.threads > 1 else ""
+        return f"{self.torch.type}, {self.threads} thread{plural}"
+
+
+def open_device(choice: str = "auto", threads: int | None = None) -> Device:
+    """Set torch up for `auto`, `cpu`, `cuda` or `mps`.
+
+    Raises:
+        SettingsError: the device is not there.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    name = _best() if choice == "auto" else choice
+    if not _is_there(name):
+        raise SettingsError(f"--device {choice}: there is no such device here", "use --device auto")
+    device = torch.device(name)
+    if device.type == "cpu":
+        _keep_freed_memory()
+        torch.set_float32_matmul_precision("medium")  # to oneDNN, on CPUs of every vendor
+    else:
+        torch.set_float32_matmul_precision("high")
+    precision, why = _precision(device)
+    return Device(device, torch.get_num_threads(), precision, why)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """bfloat16 products within, or nothing for fp32."""
+    if precision == "bf16":
+        return torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def _best() -> str:
+    return next((name for name in ("cuda", "mps") if _is_there(name)), "cpu")
+
+
+def _is_there(name: str) -> bool:
+    if name == "cuda":
+        return torch.cuda.is_available()
+    if name == "mps":
+        return torch.backends.mps.is_available()
+    return name == "cpu"
+
+
+def _precision(device: torch.device) -> tuple[Precision, str]:
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported():
+            return "bf16", "this GPU has bfloat16 units"
+        return "fp32", "this GPU has no bfloat16 units"
+    if device.type == "mps":
+        return "fp32", "the safe choice on mps"
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return "fp32", "this CPU has no bfloat16 kernels"
+    gain = _seconds(torch.float32) / _seconds(torch.bfloat16)
+    if gain < _WORTH_IT:
+        return "fp32", f"bfloat16 products are only {gain:.1f} times as fast here"
+    return "bf16", f"bfloat16 products are {gain:.1f} times as fast as float32 here"
+
+
+def _seconds(kind: torch.dtype) -> float:
+    """The fastest of several trial products."""
+    left, right = (torch.ones(_TRIAL, _TRIAL, dtype=kind) for _ in range(2))
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        torch.mm(left, right)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def _keep_freed_memory() -> None:
+    """Keep freed blocks in the process: glibc hands large ones back, to be faulted in anew."""
+    trim_threshold, mmap_threshold = -1, -3  # mallopt(3)
+    if os.name != "posix":
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(mmap_threshold, 1 << 30)
+        mallopt(trim_threshold, 1 << 30)

@@ -1,0 +1,82 @@
+"""Scores with the settings that made them: BLEU, chrF and TER by sacreBLEU, and perplexity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from sacrebleu.metrics import BLEU, CHRF, TER
+
+from nmt.batches import Batch, grouped
+from nmt.clean import is_blank
+from nmt.corpus import Pair
+from nmt.device import autocast
+from nmt.loss import Loss, cross_entropy
+from nmt.model import Seq2Seq
+from nmt.subwords import PAD, Vocabulary
+
+_TOKENS = 2_000  # target subwords whose perplexity is computed together
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number and what it means."""
+
+    score: float
+    signature: str
+
+
+def score_translations(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Score]:
+    """BLEU, chrF and TER over the whole test set, equal to the `sacrebleu` command's."""
+    scores = {}
+    for name, metric in (("bleu", BLEU()), ("chrf", CHRF()), ("ter", TER())):
+        result = metric.corpus_score(list(hypotheses), [list(references)])
+        scores[name] = Score(float(result.score), str(metric.get_signature()))
+    return scores
+
+
+def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """sacreBLEU's BLEU with its defaults."""
+    return float(BLEU().corpus_score(list(hypotheses), [list(references)]).score)
+
+
+def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+    """The summed loss of a batch's target tokens: the output layer sees no padding."""
+    readout = model.readout(batch.source, batch.source_lengths, batch.target_in)
+    tokens = (batch.target_out != PAD).flatten().nonzero().squeeze(1)
+    return cross_entropy(
+        readout.flatten(0, 1).index_select(0, tokens),
+        model.output.weight,
+        model.output.bias,
+        batch.target_out.flatten().index_select(0, tokens),
+        smoothing,
+    )
+
+
+@torch.inference_mode()
+def perplexity(model: Seq2Seq, batches: Iterable[Batch], precision: str = "fp32") -> float:
+    """exp of the mean −log p of the target subwords, EOS included. The model must be in eval mode."""
+    device = next(model.parameters()).device
+    total, tokens = 0.0, 0
+    for batch in batches:
+        with autocast(device, precision):
+            loss = batch_loss(model, batch.to(device), 0.0)
+        total += float(loss.likelihood)
+        tokens += batch.tokens
+    return perplexity_of(total, tokens)
+
+
+def perplexity_of(likelihood: float, tokens: int) -> float:
+    """exp(summed −log p / tokens); inf rather than an overflow."""
+    mean = likelihood / max(1, tokens)
+    return math.exp(mean) if mean < 700 else math.inf
+
+
+def batches_of(pairs: Sequence[Pair], vocabulary: Vocabulary) -> Iterable[Batch]:
+    """The pairs with text on both sides, as batches."""
+    kept = [pair for pair in pairs if not is_blank(pair.source) and not is_blank(pair.target)]
+    sources = vocabulary.source.encode([pair.source for pair in kept])
+    targets = vocabulary.target.encode([pair.target for pair in kept])
+    return grouped(sources, targets, _TOKENS)

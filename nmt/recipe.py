@@ -1,0 +1,257 @@
+"""From what was asked for to a training that can run: prepare, choose, or take up again.
+
+What a corpus's size and the device suggest is decided here, in `data_choices` and
+`training_choices`, each with its reason, and nowhere else. What was asked for explicitly is kept in
+`state/request.json`, so that running the same command again resumes, and another one is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt.checkpoint import Run, read_config, write_config
+from nmt.config import DataSettings, Settings, flat, settings_from
+from nmt.corpus import Corpus
+from nmt.device import Device
+from nmt.errors import RunError, SettingsError
+from nmt.files import replacing, write_text
+from nmt.prepare import MANIFEST, Manifest, Preparation, Prepared
+from nmt.training import Training
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting that nobody asked for, and why it has its value."""
+
+    key: str
+    value: Any
+    why: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command asks of a training."""
+
+    settings: Mapping[str, Any]  # by dotted key, only those asked for
+    corpus: Corpus | Path  # a path is a folder that `nmt prepare` wrote
+    valid: Corpus | None
+    out: Path
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A training that can run, and how it came about."""
+
+    training: Training
+    choices: Sequence[Choice]
+    resumed: bool
+
+
+# --- choosing -----------------------------------------------------------------------------------
+
+# Vocabulary by number of pairs: small corpora need small ones (Sennrich & Zhang 2019, §3.2).
+_VOCABULARIES = ((5_000, 2_000), (15_000, 4_000), (60_000, 6_000), (400_000, 8_000))
+_VOCABULARIES_ABOVE = ((2_000_000, 16_000), (math.inf, 32_000))
+
+
+def data_choices(pairs: int, asked: Mapping[str, Any]) -> list[Choice]:
+    """Settings of the preparation that follow from the corpus's size."""
+    size = next(size for most, size in (*_VOCABULARIES, *_VOCABULARIES_ABOVE) if pairs <= most)
+    return _unasked([Choice("data.vocab_size", size, f"{pairs:,} pairs")], asked)
+
+
+def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any]) -> list[Choice]:
+    """Settings of model and training that follow from the prepared corpus and the device."""
+    pairs = manifest.train.kept
+    choices = [Choice("train.precision", device.precision, device.why)]
+    if not manifest.settings["joint_vocab"]:
+        choices.append(
+            Choice("model.tied", "target", "the two sides have vocabularies of their own")
+        )
+    budget = float(asked.get("train.budget", 0))
+    limited = budget or asked.get("train.max_steps")
+    if limited:
+        what = f"the budget of {budget:.0f} s" if budget else "train.max_steps"
+        choices.append(Choice("train.max_epochs", 0, f"{what} decides"))
+        choices.append(Choice("train.patience", 0, f"the schedule is fitted to {what}"))
+    else:
+        epochs = max(8, min(60, round(30 * math.sqrt(30_000 / pairs))))
+        choices.append(Choice("train.max_epochs", epochs, f"{pairs:,} pairs"))
+    per_epoch = _steps_per_epoch(manifest, int(asked.get("train.batch_tokens", 2_000)))
+    every = max(100, min(1_000, per_epoch))
+    choices.append(Choice("train.validate_every", every, f"an epoch is about {per_epoch:,} steps"))
+    choices.append(Choice("train.save_every", every, "as often as validation"))
+    total = int(asked.get("train.max_steps", 0)) or 30 * per_epoch
+    warmup = min(300, max(1, total // 10))
+    choices.append(Choice("train.warmup_steps", warmup, "a tenth of the training, 300 at most"))
+    return _unasked(choices, asked)
+
+
+def _unasked(choices: Sequence[Choice], asked: Mapping[str, Any]) -> list[Choice]:
+    return [choice for choice in choices if choice.key not in asked]
+
+
+def _steps_per_epoch(manifest: Manifest, batch_tokens: int) -> int:
+    tokens = manifest.train.kept * (manifest.lengths["target"]["mean"] + 1)
+    return max(1, round(tokens / batch_tokens))
+
+
+def _values(choices: Sequence[Choice]) -> dict[str, Any]:
+    return {choice.key: choice.value for choice in choices}
+
+
+# --- preparing ----------------------------------------------------------------------------------
+
+
+def prepare(
+    corpus: Corpus, valid: Corpus | None, folder: Path, asked: Mapping[str, Any], threads: int
+) -> tuple[Manifest, list[Choice]]:
+    """Write a prepared folder, with data settings that suit the corpus.
+
+    A folder that was prepared from the same bytes with the same settings is left as it is.
+    """
+    seed = int(asked.get("train.seed", 1))
+    preparation = Preparation(corpus, valid, seed)
+    data_asked = {key: value for key, value in asked.items() if key.startswith("data.")}
+    request = {"inputs": preparation.inputs, "seed": seed, "settings": data_asked}
+    asked_before = folder / "request.json"
+    if (folder / MANIFEST).is_file() and _read_json(asked_before) == request:
+        return Manifest.load(folder), []
+    survey = preparation.survey()
+    choices = data_choices(survey.pairs, asked)
+    settings = settings_from(_values(choices), asked)
+    manifest = preparation.write(folder, survey, settings, threads)
+    write_text(asked_before, json.dumps(request, indent=2) + "\n")
+    return manifest, choices
+
+
+# --- beginning, or going on ---------------------------------------------------------------------
+
+
+def get_ready(request: Request, device: Device, started: float) -> Ready:
+    """Prepare the data and set up a training in `request.out`, or take up the one that is there.
+
+    Raises:
+        RunError: the folder holds another training, or something else altogether.
+        SettingsError, CorpusError: what was asked for cannot be done.
+    """
+    run = Run(request.out)
+    settings_from(request.settings)  # refuse mistakes before any work
+    if request.fresh:
+        run.clear()
+    asked = _as_asked(request)
+    before = _read_json(_request_file(run))
+    if before is not None and run.config.is_file():
+        _refuse_other(run, before, asked)
+        settings, data = read_config(run), Prepared.open(_data_folder(request, run))
+        return Ready(Training(run, settings, data, device, started), (), resumed=True)
+    _refuse_occupied(run)
+    return _begin(request, run, asked, device, started)
+
+
+def _begin(request: Request, run: Run, asked: Any, device: Device, started: float) -> Ready:
+    choices: list[Choice] = []
+    folder = _data_folder(request, run)
+    if isinstance(request.corpus, Path):
+        data_settings = _prepared_settings(request.corpus, request.settings)
+    else:
+        manifest, choices = prepare(
+            request.corpus, request.valid, folder, request.settings, device.threads
+        )
+        data_settings = manifest.settings
+    data = Prepared.open(folder)
+    choices += training_choices(data.manifest, device, request.settings)
+    settings = settings_from(
+        {f"data.{key}": value for key, value in data_settings.items()},
+        _values(choices),
+        request.settings,
+    )
+    _write_run(run, settings, data, asked)
+    return Ready(Training(run, settings, data, device, started), choices, resumed=False)
+
+
+def _write_run(run: Run, settings: Settings, data: Prepared, asked: Any) -> None:
+    """All that a model needs beside its weights; `request.json` last, as the sign of wholeness."""
+    for source in (*data.folder.glob("subwords*.model"), data.folder / MANIFEST):
+        with replacing(run.path / source.name) as beside:
+            beside.write_bytes(source.read_bytes())
+    write_config(run, settings)
+    write_text(_request_file(run), json.dumps(asked, indent=2) + "\n")
+
+
+def _data_folder(request: Request, run: Run) -> Path:
+    return request.corpus if isinstance(request.corpus, Path) else run.data
+
+
+def _request_file(run: Run) -> Path:
+    return run.path / "state" / "request.json"
+
+
+def _as_asked(request: Request) -> dict[str, Any]:
+    """What decides whether a command is the same as the one that began the run."""
+    if isinstance(request.corpus, Path):
+        inputs = Manifest.load(request.corpus).inputs
+    else:
+        both = (request.corpus, request.valid)
+        inputs = {corpus.name: corpus.fingerprint() for corpus in both if corpus is not None}
+    values = flat(settings_from(request.settings))
+    return {"inputs": inputs, "settings": {key: values[key] for key in sorted(request.settings)}}
+
+
+def _prepared_settings(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The data settings of a prepared folder. Raises SettingsError when others are asked for."""
+    settings = Manifest.load(folder).settings
+    wanted = flat(settings_from(asked))
+    for key in asked:
+        section, _, name = key.partition(".")
+        free = name == "subword_dropout"  # decided in training, not in preparation
+        if section == "data" and not free and settings.get(name) != wanted[key]:
+            raise SettingsError(
+                f"{folder} was prepared with {key} = {settings.get(name)}, not {wanted[key]}",
+                "leave the setting out, or prepare again",
+            )
+    if "data.subword_dropout" in asked:
+        settings = {**settings, "subword_dropout": wanted["data.subword_dropout"]}
+    return asdict(DataSettings(**settings))
+
+
+def _refuse_other(run: Run, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Name each difference between the command that began the run and this one."""
+    differences = []
+    for key in sorted({*before["settings"], *now["settings"]}):
+        old, new = before["settings"].get(key, "not set"), now["settings"].get(key, "not set")
+        if old != new:
+            differences.append(f"{key} was {old}, is now {new}")
+    if list(before["inputs"].values()) != list(now["inputs"].values()):
+        old_names, new_names = " and ".join(before["inputs"]), " and ".join(now["inputs"])
+        changed = "its content has changed" if old_names == new_names else f"now it is {new_names}"
+        differences.append(f"the corpus was {old_names}; {changed}")
+    if differences:
+        raise RunError(
+            f"{run.path}: begun with other settings: {'; '.join(differences)}",
+            "give the same command to go on, --fresh to start over, or another --out",
+        )
+
+
+def _refuse_occupied(run: Run) -> None:
+    if run.model.exists() or run.config.exists():
+        raise RunError(
+            f"{run.path}: holds a model whose training state is gone or incomplete",
+            "use another --out, or --fresh to start over there",
+        )
+    if run.path.exists() and not run.path.is_dir():
+        raise RunError(f"{run.path}: is a file, and a run is a folder", "use another --out")
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
