@@ -107,7 +107,8 @@ class MultiHead(Attention):
         return self.output(context), weights.mean(dim=1)
 
     def _split(self, sequence: Tensor) -> Tensor:
-        return sequence.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        heads = sequence.view(*sequence.shape[:-1], self.heads, -1)
+        return heads.transpose(1, 2)
 
 
 def make_attention(settings: ModelSettings) -> Attention | None:

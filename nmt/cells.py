@@ -20,7 +20,7 @@ Cell = Literal["lstm", "gru", "rnn"]
 State = tuple[Tensor, ...]
 """(h,) for rnn and gru, (h, c) for lstm; each [B, H]."""
 
-_LAYERS: dict[Cell, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+_LAYERS: dict[Cell, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 _STEPS: dict[Cell, Callable[..., Any]] = {
     "lstm": torch.lstm_cell,
     "gru": torch.gru_cell,
@@ -40,17 +40,21 @@ class Recurrent(nn.Module):
         super().__init__()
         self.cell = cell
         self.layer = _LAYERS[cell](inputs, hidden, batch_first=True)
+        self.hidden = hidden
 
     def reset_parameters(self, scale: float) -> None:
         """Uniform in ±`scale`; biases zero but for the forget gates' ones."""
-        layer = self.layer
-        for weights in (layer.weight_ih_l0, layer.weight_hh_l0):
-            nn.init.uniform_(weights, -scale, scale)
-        nn.init.zeros_(layer.bias_ih_l0)
-        nn.init.zeros_(layer.bias_hh_l0)
+        *weights, input_bias, recurrent_bias = self.weights()
+        for matrix in weights:
+            nn.init.uniform_(matrix, -scale, scale)
+        nn.init.zeros_(input_bias)
+        nn.init.zeros_(recurrent_bias)
         if self.cell == "lstm":  # torch's gates: input, forget, cell, output
-            hidden = layer.hidden_size
-            nn.init.ones_(layer.bias_ih_l0[hidden : 2 * hidden])
+            nn.init.ones_(input_bias[self.hidden : 2 * self.hidden])
+
+    def weights(self) -> list[Tensor]:
+        """Input matrix [G·H, I], recurrent matrix [G·H, H], and their biases; G gates."""
+        return list(self.layer.parameters())
 
     def forward(self, inputs: Tensor, state: State) -> Tensor:
         """[B, T, I] from a first state → outputs [B, T, H]."""
@@ -60,14 +64,13 @@ class Recurrent(nn.Module):
 
     def step(self, inputs: Tensor, state: State) -> State:
         """[B, I] and the state before → the state after; its h is the output."""
-        layer = self.layer
-        weights = (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)
-        after = _STEPS[self.cell](inputs, state if len(state) > 1 else state[0], *weights)
+        before = state if len(state) > 1 else state[0]
+        after = _STEPS[self.cell](inputs, before, *self.weights())
         return tuple(after) if isinstance(after, tuple | list) else (after,)
 
     def zero_state(self, inputs: Tensor) -> State:
         """Zeros for a batch like `inputs` [B, ...]."""
-        zeros = inputs.new_zeros(inputs.shape[0], self.layer.hidden_size)
+        zeros = inputs.new_zeros(inputs.shape[0], self.hidden)
         return (zeros,) * state_parts(self.cell)
 
 

@@ -13,6 +13,7 @@ Tensors are kept as safetensors, everything else as JSON or TOML: reading a run 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import tomllib
@@ -91,7 +92,7 @@ def load(path: Path, device: torch.device) -> Trained:
     """The best model of a run, ready to translate.
 
     Raises:
-        RunError: the folder is no run, or something in it is missing, damaged or of another version.
+        RunError: the folder is no run, or a file in it is missing, damaged or of another version.
     """
     run = Run(path)
     settings = read_config(run)
@@ -114,7 +115,7 @@ def restore(model: Seq2Seq, tensors: Mapping[str, Tensor], path: Path) -> None:
     odd += [n for n in wanted if n in tensors and wanted[n].shape != tensors[n].shape]
     if odd:
         raise RunError(
-            f"{path}: its weights do not fit the settings in config.toml ({odd[0]}, {len(odd)} in all)",
+            f"{path}: its weights do not fit config.toml ({odd[0]}; {len(odd)} in all)",
             "one of the two files is from another run",
         )
     with torch.no_grad():
@@ -131,8 +132,6 @@ def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def write_config(run: Run, settings: Settings) -> None:
-    import dataclasses
-
     table = {"nmt": {"version": __version__, "format": FORMAT}, **dataclasses.asdict(settings)}
     write_text(run.config, tomli_w.dumps(table))
 
@@ -154,7 +153,7 @@ def read_config(run: Run) -> Settings:
     if made.get("format") != FORMAT:
         raise RunError(
             f"{run.config}: written by nmt {made.get('version', '?')} in format "
-            f"{made.get('format', '?')}, and this is nmt {__version__}, which reads format {FORMAT}",
+            f"{made.get('format', '?')}; this is nmt {__version__}, which reads format {FORMAT}",
             "install the version that made it, or train again",
         )
     try:
@@ -183,7 +182,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("nmt", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, about
+            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(
             f"{path}: cannot be read: {error}",

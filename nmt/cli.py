@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nmt.console import Console, print_table
-from nmt.errors import CorpusError, NmtError, RunError, SettingsError
+from nmt.errors import CorpusError, NmtError, SettingsError
 
 if TYPE_CHECKING:
     from nmt.checkpoint import Trained
     from nmt.corpus import Corpus
-    from nmt.device import Device
     from nmt.training import Training
     from nmt.translate import Translator
 
@@ -200,9 +199,8 @@ def train(
         for event in ready.training.events():
             view.show(event)
     if stop:
-        console.say(
-            f"stopped and saved at step {ready.training.progress.step:,}; to go on, run the same command again"
-        )
+        step = ready.training.progress.step
+        console.say(f"stopped and saved at step {step:,}; to go on, run the same command again")
         raise typer.Exit(128 + stop[0])
     console.say(f"model: {out}; now try: nmt translate {out}")
 
@@ -463,13 +461,13 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run() -> int:
+def _run(arguments: list[str] | None = None) -> int:
     def terminate(*_: Any) -> None:
         raise _Terminated
 
     try:
         signal.signal(signal.SIGTERM, terminate)
-        result = app(standalone_mode=False)
+        result = app(arguments, standalone_mode=False)
         return result if isinstance(result, int) else 0
     except NmtError as error:
         if console.debug:

@@ -162,7 +162,7 @@ def layer_from_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: no such configuration file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{path}: not a readable TOML file: {error}") from None
-    layer = {}
+    layer: dict[str, Any] = {}
     for section, values in table.items():
         if not isinstance(values, dict):
             raise SettingsError(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+    from nmt.config import TrainSettings
     from nmt.prepare import Manifest
     from nmt.recipe import Ready
     from nmt.training import Event, Finished, Stepped, Validated
@@ -108,6 +109,23 @@ def show_beginning(console: Console, ready: Ready) -> None:
         f"attention {model.attention}{heads}"
     )
     console.say(f"device: {training.device.name}, {settings.train.precision}")
+    console.say(f"training: {_plan(settings.train)}")
+
+
+def _plan(train: TrainSettings) -> str:
+    """Batches, optimizer, schedule and end, in a line."""
+    tokens = f"{train.batch_tokens:,} target tokens"
+    batches = f"{train.accumulate} × {tokens}" if train.accumulate > 1 else tokens
+    ends = [f"{train.max_steps:,} steps"] if train.max_steps else []
+    ends += [f"{train.max_epochs} epochs"] if train.max_epochs else []
+    ends += [duration(train.budget)] if train.budget else []
+    ends += [f"{train.patience} validations without a better {train.best_by}"] * bool(
+        train.patience
+    )
+    return (
+        f"batches of {batches}, {train.optimizer} at {train.learning_rate:g}, {train.schedule} "
+        f"after {train.warmup_steps} steps of warm-up, until {' or '.join(ends)}"
+    )
 
 
 class TrainingView:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from sacrebleu.metrics import BLEU, CHRF, TER
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
 
 from nmt.batches import Batch, grouped
 from nmt.clean import is_blank
@@ -57,7 +59,7 @@ def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
 
 @torch.inference_mode()
 def perplexity(model: Seq2Seq, batches: Iterable[Batch], precision: str = "fp32") -> float:
-    """exp of the mean −log p of the target subwords, EOS included. The model must be in eval mode."""
+    """exp of the mean −log p of the target subwords, EOS included, by a model in eval mode."""
     device = next(model.parameters()).device
     total, tokens = 0.0, 0
     for batch in batches:

@@ -38,7 +38,7 @@ def _model(run: Run) -> dict[str, Any]:
         return {"state": "no weights yet"}
     try:
         with safe_open(run.model, framework="np") as file:
-            sizes = [file.get_slice(name).get_shape() for name in file.keys()]
+            sizes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise RunError(
             f"{run.model}: cannot be read: {error}", "the file is damaged or cut off"

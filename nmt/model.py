@@ -13,7 +13,9 @@ so under teacher forcing every layer is one fused call over the whole sequence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -96,11 +98,12 @@ class Seq2Seq(nn.Module):
         memory = self.encode(source, lengths)
         state = self.start(memory)
         inputs = self._embed(self.target_embedding, target_in)
-        outputs = self.decoder[0](inputs, state.layers[0])
+        first, *above = self.layers
+        outputs = first(inputs, state.layers[0])
         context, _ = self._attend(outputs, memory)
-        for number in range(1, len(self.decoder)):
+        for number, layer in enumerate(above, 1):
             inputs = _beside(self._between(self.decoder_norms, number - 1, outputs), context)
-            outputs = self.decoder[number](inputs, state.layers[number])
+            outputs = layer(inputs, state.layers[number])
         return self._read(outputs, context)
 
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
@@ -137,24 +140,30 @@ class Seq2Seq(nn.Module):
         Args:
             tokens: [R]; R = B·K rows, the K beams of a sentence next to each other.
         """
-        after = [self.decoder[0].step(self._embed(self.target_embedding, tokens), state.layers[0])]
+        first, *above = self.layers
+        after = [first.step(self._embed(self.target_embedding, tokens), state.layers[0])]
         outputs = after[0][0]
-        beams = outputs.unflatten(0, (memory.values.shape[0], -1))  # [B, K, H]
+        beams = outputs.view(memory.values.shape[0], -1, outputs.shape[-1])  # [B, K, H]
         context, attention = self._attend(beams, memory)
         context = None if context is None else context.flatten(0, 1)
-        for number in range(1, len(self.decoder)):
+        for number, layer in enumerate(above, 1):
             inputs = _beside(self._between(self.decoder_norms, number - 1, outputs), context)
-            after.append(self.decoder[number].step(inputs, state.layers[number]))
+            after.append(layer.step(inputs, state.layers[number]))
             outputs = after[-1][0]
         logits = self.output(self._read(outputs, context))
         return Step(
             logits, State(tuple(after)), None if attention is None else attention.flatten(0, 1)
         )
 
+    @property
+    def layers(self) -> Sequence[Recurrent]:
+        """The decoder's layers, lowest first."""
+        return cast(Sequence[Recurrent], self.decoder)
+
     # --- parts ----------------------------------------------------------------------------------
 
     def _embed(self, embedding: nn.Embedding, ids: Tensor) -> Tensor:
-        vectors = self.dropout(embedding(ids))
+        vectors: Tensor = self.dropout(embedding(ids))
         if self.training and self.settings.word_dropout:
             kept = torch.rand(ids.shape, device=ids.device) >= self.settings.word_dropout
             vectors = vectors * kept.unsqueeze(-1)
@@ -168,11 +177,13 @@ class Seq2Seq(nn.Module):
 
     def _between(self, norms: nn.ModuleList, number: int, outputs: Tensor) -> Tensor:
         """What stands between one layer and the next: the norm, if there is one, and dropout."""
-        return self.dropout(norms[number](outputs) if len(norms) else outputs)
+        between: Tensor = self.dropout(norms[number](outputs) if len(norms) else outputs)
+        return between
 
     def _read(self, outputs: Tensor, context: Tensor | None) -> Tensor:
         outputs = self._between(self.decoder_norms, len(self.decoder) - 1, outputs)
-        return self.dropout(torch.tanh(self.to_readout(_beside(outputs, context))))
+        readout: Tensor = self.dropout(torch.tanh(self.to_readout(_beside(outputs, context))))
+        return readout
 
     @property
     def _context_size(self) -> int:

@@ -39,24 +39,26 @@ class Memory(Selectable, Protocol):
 
 S = TypeVar("S", bound=Selectable)
 M = TypeVar("M", bound=Memory)
+S_co = TypeVar("S_co", bound=Selectable, covariant=True)
+M_contra = TypeVar("M_contra", bound=Memory, contravariant=True)
 
 
-class Step(Protocol[S]):
+class Step(Protocol[S_co]):
     """What a model says about the next token."""
 
     @property
     def logits(self) -> Tensor: ...  # [R, V]
 
     @property
-    def state(self) -> S: ...
+    def state(self) -> S_co: ...
 
 
-class Searchable(Protocol[M, S]):
+class Searchable(Protocol[M_contra, S]):
     """What search asks of a model."""
 
-    def start(self, memory: M, /) -> S: ...
+    def start(self, memory: M_contra, /) -> S: ...
 
-    def step(self, tokens: Tensor, state: S, memory: M, /) -> Step[S]: ...
+    def step(self, tokens: Tensor, state: S, memory: M_contra, /) -> Step[S]: ...
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,8 @@ class _Beams(Generic[M, S]):
         )
         going = (~full & (scores[:, 0] > -torch.inf)).nonzero().squeeze(1)
         rows = (going.unsqueeze(1) * width + beams[going]).flatten()  # [R]
-        history = self.history.flatten(0, 1).index_select(0, rows).unflatten(0, (-1, width))
+        history = self.history.flatten(0, 1).index_select(0, rows)
+        history = history.view(len(going), width, self.history.shape[2])
         self.history = torch.cat((history, tokens[going].unsqueeze(-1)), dim=-1)
         self.scores, self.tokens = scores[going], tokens[going].flatten()
         self.state = state.select(rows)

@@ -216,7 +216,7 @@ class Training:
         for batch in batches:
             with autocast(self.device.torch, train.precision):
                 loss = batch_loss(self.model, batch.to(self.device.torch), train.label_smoothing)
-            (loss.smoothed / tokens).backward()  # type: ignore[no-untyped-call]
+            (loss.smoothed / tokens).backward()
             progress.window.loss += float(loss.smoothed.detach())
             progress.window.likelihood += float(loss.likelihood)
         norm = float(
@@ -236,7 +236,7 @@ class Training:
             progress.skipped += 1
             if progress.skipped > _SKIPPED:
                 raise TrainingError(
-                    f"step {progress.step}: the gradient has not been finite for {_SKIPPED} updates",
+                    f"step {progress.step}: no finite gradient for {_SKIPPED} updates",
                     "lower train.learning_rate or train.clip_norm and start anew with --fresh",
                 )
             return

@@ -88,6 +88,10 @@ class Verb:
     reflexive: bool
     companion: bool
     past: bool
+    since: str
+    repeatable: bool
+    passive: bool
+    effort: bool
 
     @property
     def is_progressive(self) -> bool:
@@ -257,6 +261,10 @@ def _verb(entry: Mapping[str, Any]) -> Verb:
         reflexive=entry.get("reflexive", False),
         companion=entry.get("with", False),
         past=entry.get("past", True),
+        since=entry.get("since", ""),
+        repeatable=entry.get("repeatable", True),
+        passive=entry.get("passive", False),
+        effort=entry.get("effort", True),
     )
 
 

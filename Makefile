@@ -1,0 +1,44 @@
+# Everything a fresh machine needs. `make demo` and `make test` install by themselves.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PHRASEBOOK := data/phrasebook
+DEMO := checkpoints/demo
+
+.PHONY: install demo test check bench clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev --editable .
+	touch $@
+
+demo: install  ## train, translate and score on the bundled corpus, in under five minutes
+	$(BIN)/nmt train $(PHRASEBOOK)/train.de $(PHRASEBOOK)/train.en \
+		--valid $(PHRASEBOOK)/valid.de --valid $(PHRASEBOOK)/valid.en \
+		--out $(DEMO) --budget 150s
+	@echo "--- five sentences it has never seen"
+	head -n 5 $(PHRASEBOOK)/test.de
+	head -n 5 $(PHRASEBOOK)/test.de | $(BIN)/nmt translate $(DEMO)
+	@echo "--- its score on the test set"
+	$(BIN)/nmt evaluate $(DEMO) $(PHRASEBOOK)/test.de $(PHRASEBOOK)/test.en
+
+test: install  ## the whole suite
+	$(BIN)/python -m pytest
+
+check: install  ## style, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install  ## speed of training and translating on this machine
+	$(BIN)/python bench/speed.py
+
+clean:  ## remove what was made here, but no trained models
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,119 @@
+"""A run's folder: complete on its own, whole after every write, and honest when damaged."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import toy_pairs
+
+from nmt.checkpoint import load, read_tensors, write_tensors
+from nmt.device import Device
+from nmt.errors import NmtError, RunError
+from nmt.files import replacing, replacing_folder, write_text
+from nmt.search import SearchOptions
+from nmt.translate import Translator
+
+LINES = [source for source, _ in toy_pairs(20, 7)]
+
+
+def translations(folder: Path, device: Device) -> list[str]:
+    trained = load(folder, device.torch)
+    translator = Translator(trained.model, trained.vocabulary, SearchOptions(), 100)
+    return [t.text for t in translator.translate(LINES)]
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    shutil.copytree(run, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_a_copied_run_without_its_state_translates_alike(
+    run: Path, copy: Path, device: Device
+) -> None:
+    shutil.rmtree(copy / "state")
+    assert translations(copy, device) == translations(run, device)
+
+
+def test_saving_and_loading_changes_nothing(tmp_path: Path) -> None:
+    tensors = {"a": torch.randn(3, 4), "b": torch.arange(5), "c": torch.tensor(1.5)}
+    write_tensors(tmp_path / "t.safetensors", tensors, {"x": [1, 2.5, None]})
+    found, about = read_tensors(tmp_path / "t.safetensors")
+    assert about == {"x": [1, 2.5, None]}
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "subwords.model", "config.toml"])
+def test_a_missing_file_is_named(copy: Path, name: str, device: Device) -> None:
+    (copy / name).unlink()
+    with pytest.raises(RunError, match=r"no .*(weights|subword model|config)"):
+        load(copy, device.torch)
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "subwords.model", "config.toml", "manifest.json"]
+)
+@pytest.mark.parametrize("size", [0, 10, 200])
+def test_a_truncated_file_is_an_error_not_a_crash(
+    copy: Path, name: str, size: int, device: Device
+) -> None:
+    (copy / name).write_bytes((copy / name).read_bytes()[:size])
+    with pytest.raises(RunError):
+        load(copy, device.torch)
+
+
+def test_another_version_is_named(copy: Path, device: Device) -> None:
+    config = copy / "config.toml"
+    config.write_text(config.read_text().replace("format = 1", "format = 7"))
+    with pytest.raises(RunError, match="format 7"):
+        load(copy, device.torch)
+
+
+def test_a_setting_that_does_not_exist_is_named(copy: Path, device: Device) -> None:
+    config = copy / "config.toml"
+    config.write_text(config.read_text().replace("hidden = 64", "hiddn = 64"))
+    with pytest.raises(RunError, match=r"model\.hiddn.*\n.*model\.hidden"):
+        load(copy, device.torch)
+
+
+def test_weights_of_another_shape_are_refused(copy: Path, device: Device) -> None:
+    config = copy / "config.toml"
+    config.write_text(config.read_text().replace("hidden = 64", "hidden = 32"))
+    with pytest.raises(RunError, match="do not fit"):
+        load(copy, device.torch)
+
+
+def test_there_is_no_pickle_in_a_run(run: Path) -> None:
+    for path in run.rglob("*"):
+        if path.is_file():
+            assert path.suffix in {".safetensors", ".toml", ".json", ".jsonl", ".model", ".arrow"}
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as beside:
+        beside.write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    with replacing_folder(path) as beside:
+        (beside / "a").write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing_folder(path) as beside:
+        (beside / "a").write_text("half")
+        raise ZeroDivisionError
+    assert (path / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_space_is_told_with_the_files_name(tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match=r"file: cannot be written: No space left"):  # noqa: SIM117
+        with replacing(tmp_path / "file"):
+            raise OSError(28, "No space left on device")

@@ -1,0 +1,378 @@
+"""The command line from outside: streams, exit codes, and every kind of bad input."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import TINY, nmt, toy_pairs, write_corpus
+
+Files = dict[str, tuple[Path, Path]]
+
+QUICK = [f"--set={key}={value}" for key, value in TINY.items()]
+
+
+def train_quickly(out: Path, corpus: list[Path | str], *more: str) -> list[str | Path]:
+    return [
+        "train",
+        *corpus,
+        "--out",
+        out,
+        "--device=cpu",
+        *QUICK,
+        "--set=train.max_steps=12",
+        *more,
+    ]
+
+
+def fails(*arguments: str | Path, code: int = 1, stdin: bytes = b"") -> str:
+    """The message of a command that must fail: short, and nothing on stdout."""
+    result = nmt(*arguments, stdin=stdin)
+    assert result.code == code, result.err
+    assert result.out == b""
+    assert "Traceback" not in result.err
+    message = [line for line in result.err.splitlines() if not line.startswith("chosen:")]
+    assert 1 <= len(message) <= (2 if code == 1 else 6), result.err
+    return result.err
+
+
+# --- the whole way --------------------------------------------------------------------------------
+
+
+def test_from_two_text_files_to_a_score(toy: Files, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    trained = nmt(
+        *train_quickly(
+            out, [*toy["train"]], f"--valid={toy['valid'][0]}", f"--valid={toy['valid'][1]}"
+        )
+    )
+    assert trained.code == 0, trained.err
+    assert trained.out == b""
+    for promised in ("parameters", "chosen: train.validate_every", "validation", "finished:"):
+        assert promised in trained.err
+    assert {path.name for path in out.iterdir()} >= {
+        "model.safetensors",
+        "config.toml",
+        "subwords.model",
+        "log.jsonl",
+        "state",
+    }
+    translated = nmt("translate", out, toy["test"][0])
+    assert translated.code == 0
+    assert len(translated.lines) == 100
+    scored = nmt("evaluate", out, *toy["test"], "--json", "--output", tmp_path / "hyp")
+    scores = json.loads(scored.out)
+    assert scores["sentences"] == 100
+    assert set(scores) == {"bleu", "chrf", "ter", "perplexity", "sentences"}
+    assert scores["bleu"]["signature"].startswith("nrefs:1|")
+    assert (tmp_path / "hyp").read_bytes() == translated.out
+    again = nmt("evaluate", out, *toy["test"], "--json", "--hypotheses", tmp_path / "hyp")
+    assert json.loads(again.out) == scores
+    assert (
+        "already finished"
+        in nmt(
+            *train_quickly(
+                out, [*toy["train"]], f"--valid={toy['valid'][0]}", f"--valid={toy['valid'][1]}"
+            )
+        ).err
+    )
+
+
+def test_a_prepared_folder_trains(toy: Files, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    prepared = nmt("prepare", *toy["train"], "--out", data, "--set=data.vocab_size=40")
+    assert prepared.code == 0, prepared.err
+    assert "held out" in prepared.err
+    options = [o for o in QUICK if "data." not in o]
+    trained = nmt("train", data, "--out", tmp_path / "run", *options, "--set=train.max_steps=12")
+    assert trained.code == 0, trained.err
+    assert nmt("translate", tmp_path / "run", stdin=b"ba ce\n").out.count(b"\n") == 1
+    message = fails("train", data, "--out", tmp_path / "x", "--set=data.vocab_size=50")
+    assert "data.vocab_size = 40, not 50" in message
+
+
+@pytest.mark.parametrize("layout", ["tsv", "jsonl", "gz"])
+def test_other_layouts_train_alike(layout: str, toy: Files, tmp_path: Path) -> None:
+    import gzip
+
+    pairs = list(zip(*(path.read_text().splitlines() for path in toy["train"]), strict=True))
+    if layout == "gz":
+        corpus = [tmp_path / f"c.{side}.gz" for side in "xy"]
+        for path, plain in zip(corpus, toy["train"], strict=True):
+            path.write_bytes(gzip.compress(plain.read_bytes()))
+    else:
+        corpus = [tmp_path / f"c.{layout}"]
+        lines = (
+            f"{s}\t{t}" if layout == "tsv" else json.dumps({"source": s, "target": t})
+            for s, t in pairs
+        )
+        corpus[0].write_text("".join(f"{line}\n" for line in lines))
+    assert nmt(*train_quickly(tmp_path / "run", [*corpus])).code == 0
+    assert nmt(*train_quickly(tmp_path / "plain", [*toy["train"]])).code == 0
+    mine, plain = (tmp_path / name / "model.safetensors" for name in ("run", "plain"))
+    assert mine.read_bytes() == plain.read_bytes()
+
+
+def test_info_tells_what_a_model_is(run: Path) -> None:
+    facts = json.loads(nmt("info", run, "--json").out)
+    assert facts["data"]["languages"] == "xx-yy"
+    assert facts["model"]["parameters"] > 1_000
+    assert facts["settings"]["model.hidden"] == 64
+    assert "validation bleu" in nmt("info", run).out.decode()
+
+
+def test_evaluate_prints_a_table_with_signatures(run: Path, toy: Files) -> None:
+    out = nmt("evaluate", run, *toy["test"]).out.decode()
+    for name in ("BLEU", "chrF2", "TER", "perplexity", "version:"):
+        assert name in out
+    assert "\x1b" not in out
+
+
+# --- streams and exit codes -----------------------------------------------------------------------
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom nmt import cli\ncode = cli._run(['train', '--help'])\n"
+        "heavy = {'torch', 'datasets', 'pyarrow', 'sacrebleu', 'sentencepiece', 'numpy'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\nsys.exit(code)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0
+
+
+def test_usage_errors_are_2(run: Path) -> None:
+    assert "Usage" in fails("translate", code=2)
+    fails("translate", run, "--beam", "none", code=2)
+    fails("nonsense", code=2)
+    fails("train", "a", "--out", "b", "--precision=fp32", code=2)
+
+
+def test_quiet_says_nothing(run: Path) -> None:
+    result = nmt("translate", run, "--quiet", stdin=b"ba\n")
+    assert (result.code, result.err) == (0, "")
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nmt", "info", str(tmp_path / "none"), "--debug"]
+    assert "Traceback" in subprocess.run(command, capture_output=True, text=True).stderr
+
+
+def test_a_closed_pipe_ends_quietly(run: Path) -> None:
+    lines = "".join(f"{source}\n" for source, _ in toy_pairs(6_000, 1))
+    with subprocess.Popen(
+        [sys.executable, "-m", "nmt", "translate", str(run)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.write(lines.encode())
+        process.stdin.close()
+        assert process.stdout.readline().endswith(b"\n")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_the_same_command_goes_on(
+    number: int, code: int, toy: Files, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    words = [*toy["train"], "--out", out, *QUICK, "--set=train.max_steps=100000"]
+    command = [sys.executable, "-m", "nmt", "train", *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if b"step" in line:
+                break
+        process.send_signal(number)
+        said = process.stderr.read().decode()
+        assert process.wait() == code
+    assert "run the same command again" in said
+    stopped = re.search(r"saved at step ([\d,]+)", said)
+    assert stopped
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        assert f"at step {stopped[1]}" in process.stderr.readline().decode()
+        process.terminate()
+        process.communicate()
+
+
+# --- bad input ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> tuple[Path, Path]:
+    return write_corpus(tmp_path, "c", toy_pairs(50, 1))
+
+
+def test_a_missing_file(tmp_path: Path, pairs: tuple[Path, Path]) -> None:
+    assert "missing.de" in fails(
+        *train_quickly(tmp_path / "r", [tmp_path / "missing.de", pairs[1]])
+    )
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_folder_where_a_file_should_be(
+    tmp_path: Path, pairs: tuple[Path, Path], run: Path
+) -> None:
+    assert "folder" in fails(*train_quickly(tmp_path / "r", [tmp_path, pairs[1]]))
+    assert "cannot be read" in fails("translate", run, tmp_path)
+
+
+def test_unequal_files_tell_both_counts(tmp_path: Path, pairs: tuple[Path, Path]) -> None:
+    with pairs[1].open("a") as file:
+        file.write("one\ntwo\n")
+    message = fails(*train_quickly(tmp_path / "r", [*pairs]))
+    assert "50" in message
+    assert "52" in message
+
+
+def test_an_empty_corpus(tmp_path: Path) -> None:
+    for name in ("a.xx", "a.yy"):
+        (tmp_path / name).touch()
+    assert "too few" in fails(
+        *train_quickly(tmp_path / "r", [tmp_path / "a.xx", tmp_path / "a.yy"])
+    )
+
+
+def test_empty_sides_and_nuls_are_left_out_and_counted(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path, "c", [*toy_pairs(60, 1), ("", "x"), ("\0\0\0", "y"), ("z", "")])
+    result = nmt(*train_quickly(tmp_path / "r", [*corpus]))
+    assert result.code == 0
+    assert "3 left out: empty side" in result.err
+
+
+def test_latin1_names_file_and_line(tmp_path: Path, pairs: tuple[Path, Path]) -> None:
+    lines = pairs[0].read_bytes().splitlines(keepends=True)
+    lines[6] = "Größe\n".encode("latin-1")
+    pairs[0].write_bytes(b"".join(lines))
+    assert "c.xx:7:" in fails(*train_quickly(tmp_path / "r", [*pairs]))
+
+
+def test_a_very_long_line_is_left_out_of_training_and_translated(tmp_path: Path, run: Path) -> None:
+    long = "ba ce " * 17_000
+    corpus = write_corpus(tmp_path, "c", [*toy_pairs(60, 1), (long, long)])
+    result = nmt(*train_quickly(tmp_path / "r", [*corpus]))
+    assert result.code == 0
+    assert "1 left out: longer than data.max_length" in result.err
+    translated = nmt("translate", run, "--beam=1", stdin=f"{long[:9_000]}\nba\n".encode())
+    assert len(translated.lines) == 2
+
+
+@pytest.mark.parametrize("pairs", [toy_pairs(3, 1), [("ba ce", "ba ce")] * 100])
+def test_too_small_a_corpus(tmp_path: Path, pairs: list[tuple[str, str]]) -> None:
+    assert "too few" in fails(*train_quickly(tmp_path / "r", [*write_corpus(tmp_path, "c", pairs)]))
+
+
+def test_validation_in_the_other_order(tmp_path: Path, toy: Files) -> None:
+    swapped = [f"--valid={toy['valid'][1]}", f"--valid={toy['valid'][0]}"]
+    assert "yy-xx" in fails(*train_quickly(tmp_path / "r", [*toy["train"]], *swapped))
+
+
+def test_unknown_settings_and_presets(tmp_path: Path, pairs: tuple[Path, Path]) -> None:
+    begin: list[str | Path] = ["train", *pairs, "--out", tmp_path / "r"]
+    assert "did you mean train.max_steps" in fails(*begin, "--set=train.max_step=3")
+    assert "there are" in fails(*begin, "--preset=huge")
+    assert "no duration" in fails(*begin, "--budget=soon")
+    assert "no '='" in fails(*begin, "--set=train.max_steps")
+    assert "no such configuration" in fails(*begin, "--config", tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("command", ["translate", "info", "evaluate"])
+def test_what_is_no_run(command: str, tmp_path: Path, toy: Files) -> None:
+    more = toy["test"] if command == "evaluate" else ()
+    assert "no such run" in fails(command, tmp_path / "none", *more)
+    (tmp_path / "empty").mkdir()
+    assert "not a run" in fails(command, tmp_path / "empty", *more)
+
+
+def test_a_run_without_weights(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy" / "model.safetensors").unlink()
+    assert "no weights" in fails("translate", tmp_path / "copy")
+
+
+def test_weights_cut_off(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    model = tmp_path / "copy" / "model.safetensors"
+    model.write_bytes(model.read_bytes()[:-100])
+    assert "damaged or cut off" in fails("translate", tmp_path / "copy")
+    assert "damaged or cut off" in fails("info", tmp_path / "copy")
+
+
+def test_training_into_a_folder_that_is_taken(run: Path, toy: Files, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "state")
+    before = (tmp_path / "copy" / "model.safetensors").read_bytes()
+    assert "--fresh" in fails(*train_quickly(tmp_path / "copy", [*toy["train"]]))
+    assert (tmp_path / "copy" / "model.safetensors").read_bytes() == before
+    assert nmt(*train_quickly(tmp_path / "copy", [*toy["train"]], "--fresh")).code == 0
+
+
+def test_more_candidates_than_beams(run: Path) -> None:
+    assert "--beam 9" in fails("translate", run, "--n-best=9")
+
+
+def test_hypotheses_of_another_length(run: Path, toy: Files) -> None:
+    message = fails("evaluate", run, *toy["test"], "--hypotheses", toy["valid"][0])
+    assert "60 lines" in message
+    assert "100 pairs" in message
+
+
+def test_no_space_to_write(run: Path, toy: Files) -> None:
+    if not Path("/dev/full").exists():
+        return
+    with subprocess.Popen(
+        [sys.executable, "-m", "nmt", "translate", str(run)],
+        stdin=subprocess.PIPE,
+        stdout=Path("/dev/full").open("wb"),
+        stderr=subprocess.PIPE,
+    ) as process:
+        _, said = process.communicate(b"ba ce\n")
+    assert process.returncode == 1
+    assert b"No space left" in said
+    assert b"Traceback" not in said
+
+
+def test_an_output_file_appears_whole(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    assert nmt("translate", run, "--output", out, stdin=b"ba\nce\n").out == b""
+    assert out.read_bytes().count(b"\n") == 2
+    assert list(tmp_path.iterdir()) == [out]
+    assert "cannot be written" in fails("translate", run, "--output", out / "x", stdin=b"ba\n")
+
+
+def test_stdin_closed_at_once(run: Path) -> None:
+    result = nmt("translate", run, stdin=b"")
+    assert (result.code, result.out) == (0, b"")
+
+
+def test_a_signal_while_translating_is_quiet(run: Path) -> None:
+    if sys.platform == "win32":
+        return
+    with subprocess.Popen(
+        [sys.executable, "-m", "nmt", "translate", str(run)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin and process.stdout
+        process.stdin.write(b"ba ce\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        while process.poll() is None and time.monotonic() < deadline:
+            process.wait(timeout=30)
+        assert process.returncode == 143
+        assert process.stderr and process.stderr.read() == b""

@@ -1,0 +1,56 @@
+"""Subwords: text to ids and back."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import toy_pairs
+
+from nmt.config import DataSettings
+from nmt.subwords import BOS, EOS, PAD, UNK, Vocabulary
+
+LINES = [source for source, _ in toy_pairs(300, 5)]
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_what_is_encoded_decodes_to_itself(kind: str) -> None:
+    subwords = Vocabulary.learn(LINES, LINES, DataSettings(vocab_size=40, subwords=kind), 2).source  # type: ignore[arg-type]
+    assert [subwords.decode(ids) for ids in subwords.encode(LINES)] == LINES
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_sampling_is_another_spelling_of_the_same_text(kind: str) -> None:
+    settings = DataSettings(vocab_size=60, subwords=kind)  # type: ignore[arg-type]
+    subwords = Vocabulary.learn(LINES, LINES, settings, 2).source
+    sampled = subwords.sample(LINES, 0.3, seed=7)
+    assert [subwords.decode(ids) for ids in sampled] == LINES
+    assert sampled == subwords.sample(LINES, 0.3, seed=7)
+    assert sampled != subwords.sample(LINES, 0.3, seed=8)
+    assert sampled != subwords.encode(LINES)
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_a_vocabulary_too_large_for_the_text_shrinks(kind: str) -> None:
+    settings = DataSettings(vocab_size=8_000, subwords=kind)  # type: ignore[arg-type]
+    vocabulary = Vocabulary.learn(LINES[:20], LINES[:20], settings, 2)
+    assert 20 < len(vocabulary.source) < 8_000
+
+
+def test_one_vocabulary_a_side() -> None:
+    upper = [line.upper() for line in LINES]
+    vocabulary = Vocabulary.learn(LINES, upper, DataSettings(vocab_size=40, joint_vocab=False), 2)
+    assert not vocabulary.joint
+    assert vocabulary.source.decode(vocabulary.source.encode(LINES[:1])[0]) == LINES[0]
+    assert UNK in vocabulary.source.encode(upper[:1])[0]
+
+
+def test_specials_are_where_they_are_named() -> None:
+    subwords = Vocabulary.learn(LINES, LINES, DataSettings(vocab_size=40), 2).source
+    assert subwords.pieces([PAD, BOS, EOS, UNK]) == ["<pad>", "<s>", "</s>", "<unk>"]
+    assert not {PAD, BOS, EOS} & {i for ids in subwords.encode(LINES) for i in ids}
+
+
+def test_decoded_text_is_one_line() -> None:
+    strange = [f"{line}\n{line}" for line in LINES]
+    settings = DataSettings(vocab_size=60, normalization="identity")
+    subwords = Vocabulary.learn(strange, strange, settings, 2).source
+    assert "\n" not in subwords.decode(subwords.encode(strange)[0])

@@ -1,0 +1,281 @@
+"""Training: it learns, it goes on where it stopped, bit for bit, and it ends when it should."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import make_training, toy_pairs, train, write_corpus
+
+from nmt.checkpoint import load, read_tensors
+from nmt.corpus import open_corpus
+from nmt.device import Device
+from nmt.errors import RunError, TrainingError
+from nmt.search import SearchOptions
+from nmt.training import Finished, Stepped, Training, Validated
+from nmt.translate import Translator
+
+Files = dict[str, tuple[Path, Path]]
+
+
+@pytest.mark.parametrize("task", ["copy", "reverse"])
+def test_a_toy_task_is_learned(task: str, tmp_path: Path, device: Device) -> None:
+    change = list if task == "copy" else (lambda words: words[::-1])
+    corpus = write_corpus(tmp_path, "train", toy_pairs(3_000, 1, change))
+    valid = write_corpus(tmp_path, "valid", toy_pairs(50, 2, change))
+    training = make_training(
+        tmp_path,
+        corpus,
+        valid,
+        train__max_steps=700,
+        train__validate_every=350,
+        model__attention="general",
+        train__batch_tokens=500,
+    )
+    train(training)
+    test = toy_pairs(200, 3, change)
+    trained = load(tmp_path / "run", device.torch)
+    translator = Translator(trained.model, trained.vocabulary, SearchOptions(), 100)
+    found = [t.text for t in translator.translate([source for source, _ in test])]
+    exact = sum(mine == target for mine, (_, target) in zip(found, test, strict=True))
+    assert exact >= 0.99 * len(test)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"train__accumulate": 2, "train__optimizer": "adamw", "train__weight_decay": 0.01},
+        {"model__dropout": 0.2, "model__word_dropout": 0.1, "data__subword_dropout": 0.1},
+        {"train__schedule": "plateau", "train__ema": 0.0, "model__cell": "gru"},
+    ],
+)
+def test_resumed_is_uninterrupted_bit_for_bit(
+    settings: dict[str, object], toy: Files, tmp_path: Path
+) -> None:
+    wanted = settings | {
+        "train__max_steps": 34,
+        "train__validate_every": 12,
+        "train__save_every": 8,
+    }
+    whole = make_training(tmp_path / "whole", toy["train"], toy["valid"], **wanted)
+    train(whole)
+    for events in (3, 6):  # the process dies: whatever came after the last save is lost
+        broken = make_training(tmp_path / "broken", toy["train"], toy["valid"], **wanted)
+        list(islice(broken.events(), events))
+    resumed = make_training(tmp_path / "broken", toy["train"], toy["valid"], **wanted)
+    assert 0 < resumed.progress.step < 34
+    train(resumed)
+    assert_same_run(whole, resumed)
+
+
+def assert_same_run(one: Training, other: Training) -> None:
+    for name in ("model", "checkpoint"):
+        mine, _ = read_tensors(getattr(one.run, name))
+        theirs, _ = read_tensors(getattr(other.run, name))
+        assert mine.keys() == theirs.keys()
+        for key in mine:
+            assert torch.equal(mine[key], theirs[key]), key
+    assert log(one) == log(other)
+
+
+def log(training: Training) -> list[dict[str, object]]:
+    """The log without what a clock decides."""
+    timed = ("time", "seconds", "took", "target_tokens_per_second")
+    return [
+        {key: value for key, value in json.loads(line).items() if key not in timed}
+        for line in training.run.log.read_text(encoding="utf-8").splitlines()
+    ]
+
+
+def test_a_request_to_stop_saves_and_the_rest_is_the_same(toy: Files, tmp_path: Path) -> None:
+    settings = {"train__max_steps": 24, "train__validate_every": 12, "train__save_every": 100}
+    whole = make_training(tmp_path / "whole", toy["train"], toy["valid"], **settings)
+    train(whole)
+    stopped = make_training(tmp_path / "stopped", toy["train"], toy["valid"], **settings)
+    for event in stopped.events():
+        if isinstance(event, Stepped):
+            stopped.stop_requested = True
+    assert stopped.progress.step == 11
+    resumed = make_training(tmp_path / "stopped", toy["train"], toy["valid"], **settings)
+    assert resumed.progress.step == 11
+    train(resumed)
+    assert_same_run(whole, resumed)
+
+
+def test_the_log_has_what_scripts_rely_on(run: Path) -> None:
+    events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert all({"event", "time"} <= set(event) for event in events)
+    steps = [event for event in events if event["event"] == "step"]
+    assert [event["step"] for event in steps] == [10, 20, 30, 40, 50, 60]
+    wanted = {"step", "epoch", "loss", "perplexity", "learning_rate", "gradient_norm"}
+    assert wanted | {"target_tokens_per_second"} <= set(steps[0])
+    validations = [event for event in events if event["event"] == "validation"]
+    assert [event["step"] for event in validations] == [30, 60]
+    assert {"step", "perplexity", "bleu", "best"} <= set(validations[0])
+
+
+def test_the_best_weights_are_kept(toy: Files, tmp_path: Path) -> None:
+    training = make_training(
+        tmp_path, toy["train"], toy["valid"], train__max_steps=60, train__validate_every=10
+    )
+    validations = [event for event in train(training) if isinstance(event, Validated)]
+    best = max(validations, key=lambda v: (v.bleu, -v.perplexity))
+    scores = json.loads(training.run.scores.read_text())
+    assert (scores["step"], scores["bleu"]) == (best.step, best.bleu)
+    _, about = read_tensors(training.run.model)
+    assert about == scores
+
+
+@pytest.mark.parametrize("by", ["bleu", "perplexity"])
+def test_patience_ends_a_training_that_no_longer_improves(
+    by: str, toy: Files, tmp_path: Path
+) -> None:
+    training = make_training(
+        tmp_path,
+        toy["train"],
+        toy["valid"],
+        train__best_by=by,
+        train__learning_rate=1e-12,
+        train__validate_every=2,
+        train__patience=3,
+        train__ema=0.0,
+    )
+    training.progress.best_bleu, training.progress.best_perplexity = 101.0, 0.0
+    training.progress.best_step = 0
+    finished = train(training)[-1]
+    assert isinstance(finished, Finished)
+    assert finished.step == 6
+    assert by in finished.reason
+
+
+def test_epochs_end_a_training(toy: Files, tmp_path: Path) -> None:
+    training = make_training(tmp_path, toy["train"], toy["valid"], train__max_epochs=2)
+    finished = train(training)[-1]
+    assert isinstance(finished, Finished)
+    assert finished.epoch == pytest.approx(2.0)
+
+
+def test_a_budget_that_is_spent_ends_a_training(toy: Files, tmp_path: Path) -> None:
+    training = make_training(tmp_path, toy["train"], toy["valid"], train__budget=1000.0)
+    training.progress.seconds = 999.5  # as if earlier processes had spent it
+    finished = train(training)[-1]
+    assert isinstance(finished, Finished)
+    assert finished.step == 1
+    assert "budget" in finished.reason
+
+
+def test_a_finished_training_stays_finished(run: Path, toy: Files) -> None:
+    training = make_training(
+        run.parent, toy["train"], toy["valid"], train__max_steps=60, train__validate_every=30
+    )
+    before = training.run.log.read_bytes()
+    assert training.progress.finished
+    assert train(training) == []
+    assert training.run.log.read_bytes() == before
+
+
+def test_other_settings_are_refused_by_name(run: Path, toy: Files) -> None:
+    with pytest.raises(RunError) as error:
+        make_training(run.parent, toy["train"], toy["valid"], train__max_steps=61, model__hidden=32)
+    message = str(error.value)
+    assert "train.max_steps was 60, is now 61" in message
+    assert "model.hidden was 64, is now 32" in message
+    assert "train.validate_every was 30, is now not set" in message
+
+
+def test_another_corpus_is_refused(run: Path, toy: Files) -> None:
+    with pytest.raises(RunError, match="corpus"):
+        make_training(
+            run.parent, toy["test"], toy["valid"], train__max_steps=60, train__validate_every=30
+        )
+
+
+@pytest.mark.parametrize("schedule", ["constant", "inverse_sqrt", "cosine", "plateau"])
+def test_schedules_warm_up_and_never_exceed_their_peak(
+    schedule: str, toy: Files, tmp_path: Path
+) -> None:
+    training = make_training(
+        tmp_path,
+        toy["train"],
+        toy["valid"],
+        train__schedule=schedule,
+        train__max_steps=1_000,
+        train__warmup_steps=100,
+    )
+    rates = []
+    for step in range(1, 1_001):
+        training.progress.step = step
+        rates.append(training.learning_rate())
+    peak = training.settings.train.learning_rate
+    assert rates[:99] == sorted(rates[:99])
+    assert max(rates) <= peak * (1 + 1e-9)
+    assert rates[99:] == sorted(rates[99:], reverse=True)
+    last = {"cosine": 0.0, "inverse_sqrt": peak * math.sqrt(0.1)}.get(schedule, peak)
+    assert rates[-1] == pytest.approx(last, abs=1e-9)
+
+
+def test_an_update_that_is_not_finite_is_left_out(toy: Files, tmp_path: Path) -> None:
+    training = make_training(tmp_path, toy["train"], toy["valid"], train__max_steps=30)
+    batch = next(training.batches.start_at(training.progress.position))
+    with torch.no_grad():
+        training.model.bridge.weight[0, 0] = torch.nan
+    before = {name: weight.clone() for name, weight in training.model.named_parameters()}
+    training._update([batch])
+    for name, weight in training.model.named_parameters():
+        assert torch.equal(weight.nan_to_num(), before[name].nan_to_num()), name
+    with pytest.raises(TrainingError, match="no finite gradient"):
+        for _ in range(30):
+            training._update([batch])
+
+
+def test_the_average_is_what_is_kept(toy: Files, tmp_path: Path, device: Device) -> None:
+    training = make_training(
+        tmp_path, toy["train"], toy["valid"], train__max_steps=20, train__ema=0.9
+    )
+    train(training)
+    kept = dict(load(tmp_path / "run", device.torch).model.named_parameters())
+    for name, weight in training.average.named_parameters():
+        assert torch.equal(kept[name], weight)
+    raw = dict(training.model.named_parameters())
+    assert any(not torch.equal(kept[name], raw[name]) for name in kept)
+
+
+def test_bf16_learns_too(toy: Files, tmp_path: Path) -> None:
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return
+    training = make_training(
+        tmp_path, toy["train"], toy["valid"], train__precision="bf16", train__max_steps=80
+    )
+    steps = [event for event in train(training) if isinstance(event, Stepped)]
+    assert steps[-1].loss < 0.8 * steps[0].loss
+
+
+def test_accumulated_batches_are_one_large_one(toy: Files, tmp_path: Path) -> None:
+    """The mean is over all tokens of an update, not over batches."""
+    training = make_training(tmp_path, toy["train"], toy["valid"], train__max_steps=30)
+    batches = list(islice(training.batches.start_at(training.progress.position), 2))
+    captured: list[float] = []
+
+    def norm_of(group: list[int]) -> None:
+        training.model.load_state_dict(start)
+        training.progress.window.norm = 0.0
+        training._update([batches[i] for i in group])
+        captured.append(training.progress.window.norm)
+
+    start = {name: weight.clone() for name, weight in training.model.state_dict().items()}
+    norm_of([0, 1])
+    assert training.progress.window.tokens == sum(batch.tokens for batch in batches)
+    norm_of([0])
+    norm_of([1])
+    shares = [batch.tokens / (batches[0].tokens + batches[1].tokens) for batch in batches]
+    assert captured[0] <= shares[0] * captured[1] + shares[1] * captured[2] + 1e-5
+
+
+def test_the_corpus_is_prepared_within_the_run(run: Path, toy: Files) -> None:
+    assert (run / "state" / "data" / "train.arrow").is_file()
+    assert len(list(open_corpus(toy["train"]).pairs())) == 1_500

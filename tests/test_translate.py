@@ -1,0 +1,123 @@
+"""Lines in, lines out: in order, one for one, and independent of their neighbours."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import toy_pairs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt.checkpoint import load
+from nmt.device import Device
+from nmt.search import SearchOptions
+from nmt.stream import translate_stream
+from nmt.translate import Translator, split_long
+
+
+@pytest.fixture(scope="module")
+def translator(run: Path, device: Device) -> Translator:
+    trained = load(run, device.torch)
+    return Translator(trained.model, trained.vocabulary, SearchOptions(beam=3), longest=20)
+
+
+def stream(translator: Translator, source: bytes, form: str = "text", best: int = 1) -> bytes:
+    sink = io.BytesIO()
+    translate_stream(translator, io.BytesIO(source), sink, form, best, lambda _: None)  # type: ignore[arg-type]
+    return sink.getvalue()
+
+
+def test_neighbours_do_not_matter(translator: Translator) -> None:
+    lines = [source for source, _ in toy_pairs(120, 9)]
+    together = translator.translate(lines)
+    backwards = translator.translate(lines[::-1])[::-1]
+    alone = [translator.translate([line])[0] for line in lines]
+    assert together == backwards == alone  # scores too, to the last bit
+
+
+def test_blank_lines_stay_blank(translator: Translator) -> None:
+    found = [t.text for t in translator.translate(["", "ba ce", "  ", "\u2028", "\0", "di"])]
+    assert [bool(text) for text in found] == [False, True, False, False, False, True]
+
+
+def test_a_long_line_is_translated_in_pieces(translator: Translator) -> None:
+    line = " ".join(source for source, _ in toy_pairs(60, 4))
+    found = translator.translate([line, "ba"])
+    assert len(found) == 2
+    assert len(found[0].text.split()) > 20
+
+
+def test_cuts_lose_nothing_and_prefer_words(translator: Translator) -> None:
+    subwords = translator.vocabulary.source
+    ids = subwords.encode([" ".join(source for source, _ in toy_pairs(60, 4))])[0]
+    pieces = split_long(ids, 20, subwords)
+    assert [i for piece in pieces for i in piece] == ids
+    assert all(0 < len(piece) <= 20 for piece in pieces)
+    assert all(subwords.starts_word(piece[0]) for piece in pieces)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=80))
+def test_newlines_out_are_newlines_in_for_any_bytes(translator: Translator, data: bytes) -> None:
+    assert stream(translator, data).count(b"\n") == data.count(b"\n")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=40))
+def test_newlines_out_are_newlines_in_for_any_text(translator: Translator, text: str) -> None:
+    data = text.encode("utf-8", "surrogatepass")
+    assert stream(translator, data).count(b"\n") == data.count(b"\n")
+
+
+def test_a_missing_final_newline_stays_missing(translator: Translator) -> None:
+    assert not stream(translator, b"ba\nce").endswith(b"\n")
+    assert stream(translator, b"ba\nce\n").endswith(b"\n")
+    assert stream(translator, b"") == b""
+
+
+def test_carriage_returns_belong_to_the_newline(translator: Translator) -> None:
+    assert stream(translator, b"ba ce\r\ndi\r\n") == stream(translator, b"ba ce\ndi\n")
+
+
+def test_bad_bytes_are_replaced_with_one_warning(translator: Translator) -> None:
+    warnings: list[str] = []
+    sink = io.BytesIO()
+    translate_stream(translator, io.BytesIO(b"ba\n\xff\n\xfe\n"), sink, "text", 1, warnings.append)
+    assert sink.getvalue().count(b"\n") == 3
+    assert len(warnings) == 1
+    assert "line 2" in warnings[0]
+
+
+def test_n_best_has_n_lines_a_line(translator: Translator) -> None:
+    assert stream(translator, b"ba ce\n\ndi\n", best=3).count(b"\n") == 9
+    assert stream(translator, b"ba ce\n\ndi\n", "tsv", best=2).count(b"\t") == 6
+    assert stream(translator, b"ba ce\n\ndi\n", "jsonl", best=3).count(b"\n") == 3
+
+
+def test_a_slow_producer_is_answered_at_once(translator: Translator) -> None:
+    """The second line is sent only after the answer to the first has been seen."""
+    answered = threading.Event()
+
+    class Sink(io.BytesIO):
+        def flush(self) -> None:
+            answered.set()
+
+    class Source(io.BytesIO):
+        def __iter__(self) -> Source:
+            self.sent = 0
+            return self
+
+        def __next__(self) -> bytes:
+            self.sent += 1
+            if self.sent > 2:
+                raise StopIteration
+            if self.sent == 2:
+                assert answered.wait(timeout=60), "the first line was held back"
+            return b"ba ce\n"
+
+    sink = Sink()
+    translate_stream(translator, Source(), sink, "text", 1, lambda _: None)
+    assert sink.getvalue().count(b"\n") == 2
