@@ -26,6 +26,8 @@ from nmt.subwords import BOS, EOS, PAD, Vocabulary
 
 IdsLike = np.ndarray | Sequence[int]
 
+SHORTEST = 4  # padded length of the shortest sequence
+
 _POOL = 65_536  # pairs sorted together
 _PREFETCHED = 8  # batches made ahead of the training
 
@@ -179,7 +181,7 @@ def pad_sources(sources: Sequence[IdsLike]) -> tuple[Tensor, Tensor]:
 def rounded(length: int) -> int:
     """The padded length of a sequence: steps of an eighth to a quarter of its size."""
     step = 2 if length <= 16 else 4 if length <= 32 else 8 if length <= 64 else 16
-    return -(-length // step) * step
+    return max(SHORTEST, -(-length // step) * step)
 
 
 def _lengths(sequences: Sequence[IdsLike]) -> np.ndarray:

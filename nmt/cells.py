@@ -42,11 +42,11 @@ class Recurrent(nn.Module):
         self.layer = _LAYERS[cell](inputs, hidden, batch_first=True)
         self.hidden = hidden
 
-    def reset_parameters(self, scale: float) -> None:
-        """Uniform in ±`scale`; biases zero but for the forget gates' ones."""
+    def reset_parameters(self) -> None:
+        """Xavier gate by gate; biases zero but for the forget gates' ones."""
         *weights, input_bias, recurrent_bias = self.weights()
-        for matrix in weights:
-            nn.init.uniform_(matrix, -scale, scale)
+        for gate in (gate for matrix in weights for gate in matrix.split(self.hidden)):
+            nn.init.xavier_uniform_(gate)
         nn.init.zeros_(input_bias)
         nn.init.zeros_(recurrent_bias)
         if self.cell == "lstm":  # torch's gates: input, forget, cell, output

@@ -383,10 +383,11 @@ def _translator(trained: Trained, beam: int | None, precision: PrecisionName) ->
 @contextmanager
 def _reading(file: Path | None) -> Iterator[Any]:
     if file is None:
-        yield sys.stdin.buffer
+        # Unbuffered: a thread that still waits in a buffered read would end the process badly.
+        yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         return
     try:
-        with file.open("rb") as source:
+        with file.open("rb", buffering=0) as source:
             yield source
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise CorpusError(f"cannot be read: {error.strerror}", path=file) from None
@@ -474,9 +475,14 @@ def _run(arguments: list[str] | None = None) -> int:
             raise
         console.error(error.message, error.advice)
         return 1
-    except BrokenPipeError:
+    except SystemExit:  # the option parser's answer to a closed pipe, and to nothing else
         _forget_stdout()
         return 0
+    except OSError as error:
+        if console.debug:
+            raise
+        console.error(f"cannot read or write: {error.filename or 'stdout'}: {error.strerror}")
+        return 1
     except _Terminated:
         return 143
     except KeyboardInterrupt:

@@ -4,7 +4,7 @@ Search knows a model by `encode`, `start`, `step` and `select` only (see `nmt.mo
 ensemble, a language model or a scripted fake can stand behind it.
 
 All beams of all sentences of a batch are advanced together; a sentence that has finished leaves
-the batch. A sentence's result depends on nothing but itself.
+the batch, but for a few where the batch would become too small (`fewest`).
 
     B sentences still searched, K beams, R = B·K rows, V vocabulary, L length so far
 """
@@ -85,13 +85,19 @@ class Hypothesis:
 
 
 @torch.inference_mode()
-def search(model: Searchable[M, S], memory: M, options: SearchOptions) -> list[list[Hypothesis]]:
+def search(
+    model: Searchable[M, S], memory: M, options: SearchOptions, fewest: int = 1
+) -> list[list[Hypothesis]]:
     """The best `beam` hypotheses of every sentence, best first.
 
     A hypothesis is finished when EOS is among its sentence's `beam` best continuations; a sentence
     is finished with its `beam`-th hypothesis, or at its length limit, where only EOS may follow.
+
+    Args:
+        fewest: sentences kept in the batch as long as one of them is not finished, for a model
+            whose arithmetic is another, in the last bits, in very small batches.
     """
-    beams = _Beams(model.start(memory), memory, options)
+    beams = _Beams(model.start(memory), memory, options, fewest)
     while len(beams.sentences):
         step = model.step(beams.tokens, beams.state, beams.memory)
         beams.advance(step.logits, step.state)
@@ -101,9 +107,9 @@ def search(model: Searchable[M, S], memory: M, options: SearchOptions) -> list[l
 class _Beams(Generic[M, S]):
     """The hypotheses still alive, as tensors, and those that are finished."""
 
-    def __init__(self, state: S, memory: M, options: SearchOptions) -> None:
+    def __init__(self, state: S, memory: M, options: SearchOptions, fewest: int) -> None:
         sentences, device = len(memory.lengths), memory.lengths.device
-        self.options, self.memory = options, memory
+        self.options, self.memory, self.fewest = options, memory, fewest
         self.sentences = torch.arange(sentences, device=device)  # [B] which sentence each row is
         self.limits = options.limits(memory.lengths)  # [B]
         self.history = torch.empty(sentences, options.beam, 0, dtype=torch.long, device=device)
@@ -157,7 +163,11 @@ class _Beams(Generic[M, S]):
             [len(self.finished[sentence]) >= width for sentence in self.sentences.tolist()],
             device=scores.device,
         )
-        going = (~full & (scores[:, 0] > -torch.inf)).nonzero().squeeze(1)
+        alive = ~full & (scores[:, 0] > -torch.inf)
+        going = alive.nonzero().squeeze(1)
+        if 0 < len(going) < self.fewest:  # some that are finished keep the others company
+            company = (~alive).nonzero().squeeze(1)[: self.fewest - len(going)]
+            going = torch.cat((going, company)).sort().values
         rows = (going.unsqueeze(1) * width + beams[going]).flatten()  # [R]
         history = self.history.flatten(0, 1).index_select(0, rows)
         history = history.view(len(going), width, self.history.shape[2])

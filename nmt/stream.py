@@ -12,16 +12,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, Protocol
 
 from nmt.translate import Candidate, Translation, Translator
 
 Format = Literal["text", "tsv", "jsonl"]
 
+_CHUNK = 1 << 16  # bytes read at once, if they are there
 _TOGETHER = 2_000  # lines translated at once
 _CHARACTERS = 1_000_000  # ... or this many characters
 _PATIENCE = 0.05  # seconds to wait for one more line
 _LONGEST_WAIT = 0.3  # seconds that the first line of a batch may wait
+
+
+class Readable(Protocol):
+    """An unbuffered source: `read` returns what is there, and nothing only at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Line:
 
 def translate_stream(
     translator: Translator,
-    source: BinaryIO,
+    source: Readable,
     sink: BinaryIO,
     form: Format,
     best: int,
@@ -56,16 +63,29 @@ def translate_stream(
         sink.flush()
 
 
-def _lines(source: BinaryIO, warn: Callable[[str], None]) -> Iterator[Line]:
+def _lines(source: Readable, warn: Callable[[str], None]) -> Iterator[Line]:
     """Decoded lines; what is no UTF-8 becomes U+FFFD, with one warning."""
     warned = False
-    for number, raw in enumerate(source, 1):
-        content = raw.removesuffix(b"\n").removesuffix(b"\r") if raw.endswith(b"\n") else raw
+    for number, (raw, ended) in enumerate(_raw_lines(source), 1):
+        content = raw.removesuffix(b"\r") if ended else raw
         text = content.decode("utf-8", errors="replace")
         if not warned and "\ufffd" in text and text.encode() != content:
             warned = True
             warn(f"line {number} is not UTF-8; such bytes are read as U+FFFD")
-        yield Line(text, ended=raw.endswith(b"\n"))
+        yield Line(text, ended)
+
+
+def _raw_lines(source: Readable) -> Iterator[tuple[bytes, bool]]:
+    """(line without its newline, whether it had one), each as soon as it is whole."""
+    begun: list[bytes] = []
+    while chunk := source.read(_CHUNK):
+        first, *more = chunk.split(b"\n")
+        begun.append(first)
+        for following in more:
+            yield b"".join(begun), True
+            begun = [following]
+    if any(begun):
+        yield b"".join(begun), False
 
 
 def _prompt_batches(lines: Iterator[Line]) -> Iterator[list[Line]]:

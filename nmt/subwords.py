@@ -29,6 +29,8 @@ class Subwords:
     """One language's (or both languages') subword model. Ids carry no BOS or EOS."""
 
     def __init__(self, proto: bytes) -> None:
+        if not proto:
+            raise RuntimeError("it is empty")
         self.proto = proto
         self._processor = spm.SentencePieceProcessor(model_proto=proto)
 

@@ -13,13 +13,14 @@ from itertools import groupby
 
 import torch
 
-from nmt.batches import pad_sources, rounded
+from nmt.batches import SHORTEST, pad_sources, rounded
 from nmt.clean import is_blank
 from nmt.device import autocast
 from nmt.model import Seq2Seq
 from nmt.search import Hypothesis, SearchOptions, search
 from nmt.subwords import Ids, Subwords, Vocabulary
 
+_SMALL_PRODUCT = 16**3  # torch computes products of up to so many multiplications in other ways
 _ROWS = 320  # sentences × beams advanced together
 _ENDS = (".", "!", "?", "。", "！", "？", "।", "؟", ";", ":")  # noqa: RUF001
 
@@ -60,6 +61,9 @@ class Translator:
         self.model, self.vocabulary, self.options = model, vocabulary, options
         self.longest, self.precision = longest, precision
         self.device = next(model.parameters()).device
+        # The smallest product of a step is attention over a memory of SHORTEST positions.
+        rows = max(4, _SMALL_PRODUCT // (SHORTEST * model.settings.hidden) + 1)
+        self._fewest = max(2, -(-rows // options.beam))  # sentences; two for the encoder
 
     def translate(self, lines: Sequence[str]) -> list[Translation]:
         """One translation for each line, in order."""
@@ -95,10 +99,11 @@ class Translator:
 
     @torch.inference_mode()
     def _search_batch(self, sources: Sequence[Ids]) -> list[list[Hypothesis]]:
-        source, lengths = pad_sources(sources)
+        filled = [*sources, *[sources[0]] * (self._fewest - len(sources))]
+        source, lengths = pad_sources(filled)
         with autocast(self.device, self.precision):
             memory = self.model.encode(source.to(self.device), lengths.to(self.device))
-            return search(self.model, memory, self.options)
+            return search(self.model, memory, self.options, self._fewest)[: len(sources)]
 
 
 def split_long(ids: Ids, longest: int, subwords: Subwords) -> list[Ids]:

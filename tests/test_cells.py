@@ -35,7 +35,7 @@ def textbook(layer: Recurrent, inputs: Tensor) -> Tensor:
 def make(cell: Cell) -> tuple[Recurrent, Tensor]:
     torch.manual_seed(1)
     layer = Recurrent(cell, 3, 4).double()
-    layer.reset_parameters(0.5)
+    layer.reset_parameters()
     return layer, torch.randn(2, 5, 3, dtype=torch.float64)
 
 
@@ -66,7 +66,7 @@ def test_steps_are_the_whole_sequence(cell: Cell) -> None:
 
 def test_forget_gates_start_open() -> None:
     layer = Recurrent("lstm", 3, 4)
-    layer.reset_parameters(0.1)
+    layer.reset_parameters()
     _, _, *biases = layer.weights()
     bias = biases[0] + biases[1]
     assert bias.tolist() == [0.0] * 4 + [1.0] * 4 + [0.0] * 8

@@ -38,7 +38,7 @@ def test_assignments_are_read_as_toml_or_text() -> None:
     [
         ("train.learning_rat", "train.learning_rate"),
         ("hidden", "model.hidden"),
-        ("model.beam", "translate.beam"),
+        ("translation.beam", "translate.beam"),
     ],
 )
 def test_an_unknown_key_suggests_the_nearest(key: str, suggestion: str) -> None:

@@ -102,8 +102,9 @@ def statement(sampler: Sampler) -> Pair:
 
 def topicalised(sampler: Sampler) -> Pair:
     """Diesen Film haben wir gestern gesehen."""
-    verb = sampler.verb(lambda v: bool(v.object) and not v.preposition and v.past)
-    noun = sampler.until(lambda: sampler.noun(verb.object), lambda n: _thing_with_accusative(n))
+    verb, noun = sampler.verb_and_object(
+        lambda v: _direct(v) and v.past and not v.recipient, _shows_accusative
+    )
     subject = sampler.identifiable()
     phrase = sampler.described(NounPhrase(noun, sampler.introduction(1.0)[0]), 0.3)
     clause = sampler.clause(verb, subject, Timing(Tense.PERFECT), negated=0, decorated=0)
@@ -111,8 +112,8 @@ def topicalised(sampler: Sampler) -> Pair:
     return sentence(german_order.topicalised(clause), english_order.main(clause))
 
 
-def _thing_with_accusative(noun: Noun) -> bool:
-    return noun.german.gender is Concord.MASCULINE and noun.countable
+def _shows_accusative(noun: Noun) -> bool:
+    return noun.pronoun == "it" and noun.german.gender is Concord.MASCULINE and noun.countable
 
 
 def _sometimes_past(sampler: Sampler) -> tuple[Adverbial, ...]:
@@ -264,8 +265,9 @@ def _asking_for(verb: Verb, person: bool) -> Pair:
 
 def which_question(sampler: Sampler) -> Pair:
     """Welchen Film hast du gestern gesehen?"""
-    verb = sampler.verb(lambda v: bool(v.object) and not v.recipient and v.past)
-    noun = sampler.until(lambda: sampler.noun(verb.object), lambda n: n.pronoun == "it")
+    verb, noun = sampler.verb_and_object(
+        lambda v: not v.recipient and v.past, lambda n: n.pronoun == "it" and n.countable
+    )
     subject = sampler.anyone_asked_about(verb.subject)
     timing = Timing(Tense.PERFECT, adverbials=_sometimes_past(sampler))
     clause = sampler.clause(verb, subject, timing, negated=0, decorated=0).without_object()
@@ -281,15 +283,7 @@ def which_question(sampler: Sampler) -> Pair:
 def who_question(sampler: Sampler) -> Pair:
     """Wer hat das Fenster geöffnet?"""
     clause = sampler.clause(sampler.verb(), WER, negated=0)
-    clause = replace(clause, object=_unowned(sampler, clause))
     return _finished(_statement(clause), "?")
-
-
-def _unowned(sampler: Sampler, clause: Clause) -> Nominal | None:
-    """Who has no gender, so nothing can be told to be theirs."""
-    if not clause.verb.object:
-        return None
-    return sampler.object_of(clause.verb, SIE_ALL) if False else clause.object
 
 
 def where_from_or_to(sampler: Sampler) -> Pair:
@@ -1211,11 +1205,7 @@ def intention(sampler: Sampler) -> Pair:
 
 def _plan(sampler: Sampler, subject: Nominal) -> Clause:
     verb = sampler.verb(_takes_effort)
-    return _reflexive_safe(sampler.clause(verb, subject, Timing(), negated=0, decorated=0.3))
-
-
-def _reflexive_safe(clause: Clause) -> Clause:
-    return clause
+    return sampler.clause(verb, subject, Timing(), negated=0, decorated=0.3)
 
 
 def judgement(sampler: Sampler) -> Pair:
@@ -1358,13 +1348,10 @@ def object_relative(sampler: Sampler) -> Pair:
 
 def _modified_thing(sampler: Sampler) -> tuple[NounPhrase, Adjective]:
     """Draw a thing told apart by what somebody does with it, and a quality of it."""
-    verb = sampler.verb(lambda v: bool(v.object) and v.past and not v.recipient)
-    noun = sampler.until(
-        lambda: sampler.noun(verb.object),
-        lambda n: n.pronoun == "it" or n.kind == "worker",
+    verb, noun = sampler.verb_and_object(
+        lambda v: v.past and not v.recipient,
+        lambda n: n.pronoun == "it" and bool(_qualities(sampler, n)),
     )
-    if noun.pronoun != "it" or not _qualities(sampler, noun):
-        return _modified_thing(sampler)
     phrase = NounPhrase(noun, Definite(), noun.countable and sampler.chance(0.2))
     adjective = sampler.choice(_qualities(sampler, noun))
     return _modified_by_use(sampler, phrase, verb), adjective
@@ -1383,22 +1370,29 @@ def _modified_by_use(sampler: Sampler, phrase: NounPhrase, verb: Verb) -> NounPh
 
 
 def relative_on_object(sampler: Sampler) -> Pair:
-    """Ich kenne die Frau, die im Krankenhaus arbeitet."""
-    if sampler.chance(0.5):
-        verb = sampler.verb(lambda v: v.object in ("person", "known", "acquaintance"))
-        verb = sampler.verb(lambda v: v.object == "person") if verb.object != "person" else verb
-        phrase = _modified_person(sampler)
-    else:
-        verb = sampler.verb(lambda v: bool(v.object) and v.aspect == "event" and not v.recipient)
-        noun = sampler.until(lambda: sampler.noun(verb.object), lambda n: bool(n.pronoun))
-        if noun.pronoun != "it":
-            return relative_on_object(sampler)
-        user = sampler.verb(lambda v: _handles(sampler, v, noun))
-        phrase = _modified_by_use(sampler, NounPhrase(noun, Definite()), user)
+    """Ich habe die Frau gesehen, die im Krankenhaus arbeitet."""
+    verb, phrase = _verb_with_person(sampler) if sampler.chance(0.5) else _verb_with_thing(sampler)
     timing = Timing(sampler.choice((Tense.PERFECT, Tense.PERFECT, Tense.FUTURE)))
     subject = sampler.identifiable(verb.subject)
     clause = sampler.clause(verb, subject, timing, negated=0, decorated=0)
     return _finished(_statement(replace(clause, object=phrase)))
+
+
+def _verb_with_person(sampler: Sampler) -> tuple[Verb, NounPhrase]:
+    return sampler.verb(lambda v: v.object == "person"), _modified_person(sampler)
+
+
+def _verb_with_thing(sampler: Sampler) -> tuple[Verb, NounPhrase]:
+    verb, noun = sampler.verb_and_object(
+        lambda v: v.aspect == "event" and not v.recipient,
+        lambda n: n.pronoun == "it" and _usable(sampler, n),
+    )
+    user = sampler.verb(lambda v: v != verb and _handles(sampler, v, noun))
+    return verb, _modified_by_use(sampler, NounPhrase(noun, Definite()), user)
+
+
+def _usable(sampler: Sampler, noun: Noun) -> bool:
+    return sum(_handles(sampler, verb, noun) for verb in sampler.lexicon.verbs) > 3
 
 
 def _handles(sampler: Sampler, verb: Verb, noun: Noun) -> bool:

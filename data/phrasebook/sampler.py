@@ -331,6 +331,18 @@ class Sampler:
         """Draw a verb people are the subject of."""
         return self.choice([v for v in self.lexicon.verbs if _for_people(v) and accept(v)])
 
+    def verb_and_object(
+        self, accept_verb: Callable[[Verb], bool], accept_noun: Callable[[Noun], bool]
+    ) -> tuple[Verb, Noun]:
+        """Draw a verb and a noun for its object, both acceptable."""
+        nouns = self.lexicon.nouns
+
+        def fits(verb: Verb) -> bool:
+            return bool(verb.object) and accept_verb(verb) and any(map(accept_noun, nouns[verb.object]))
+
+        verb = self.verb(fits)
+        return verb, self.choice([noun for noun in nouns[verb.object] if accept_noun(noun)])
+
     def clause(
         self,
         verb: Verb | None = None,
