@@ -71,7 +71,7 @@ class TrainSettings:
     batch_tokens: Positive = 2_000  # target subwords an update is made of
     accumulate: Positive = 1  # batches summed into one update
     optimizer: Literal["adam", "adamw"] = "adam"
-    learning_rate: Annotated[float, Meta(gt=0)] = 2e-3  # the schedule's peak
+    learning_rate: Annotated[float, Meta(gt=0)] = 5e-3  # the schedule's peak
     weight_decay: NonNegative = 0.0  # adamw's decoupled decay
     schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = "cosine"
     warmup_steps: Natural = 300  # the rate rises linearly over these
@@ -128,6 +128,7 @@ PRESETS: dict[str, Layer] = {
         "model.decoder_layers": 3,
         "model.heads": 8,
         "model.layer_norm": True,
+        "train.learning_rate": 1e-3,
     },
 }
 

@@ -158,6 +158,8 @@ def plain_verb(german_verb: german.Verb, english_verb: english.Verb) -> Verb:
         past=False,
         since="",
         repeatable=True,
-        passive=False,
+        passive="",
         effort=False,
+        far=False,
+        homely=False,
     )

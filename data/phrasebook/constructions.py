@@ -23,6 +23,7 @@ from nominals import (
     WER,
     Bare,
     Definite,
+    Determiner,
     Indefinite,
     Negative,
     Nominal,
@@ -103,12 +104,12 @@ def statement(sampler: Sampler) -> Pair:
 def topicalised(sampler: Sampler) -> Pair:
     """Diesen Film haben wir gestern gesehen."""
     verb, noun = sampler.verb_and_object(
-        lambda v: _direct(v) and v.past and not v.recipient, _shows_accusative
+        lambda v: _direct(v) and v.aspect != "state" and not v.recipient, _shows_accusative
     )
-    subject = sampler.identifiable()
+    subject = sampler.known_subject(verb.subject)
     phrase = sampler.described(NounPhrase(noun, sampler.introduction(1.0)[0]), 0.3)
     clause = sampler.clause(verb, subject, Timing(Tense.PERFECT), negated=0, decorated=0)
-    clause = replace(clause, object=phrase, adverbials=_sometimes_past(sampler))
+    clause = replace(clause, object=phrase, adverbials=_sometimes_past(sampler, verb))
     return sentence(german_order.topicalised(clause), english_order.main(clause))
 
 
@@ -116,8 +117,8 @@ def _shows_accusative(noun: Noun) -> bool:
     return noun.pronoun == "it" and noun.german.gender is Concord.MASCULINE and noun.countable
 
 
-def _sometimes_past(sampler: Sampler) -> tuple[Adverbial, ...]:
-    return (sampler.time("past", Reading.NONE),) if sampler.chance(0.7) else ()
+def _sometimes_past(sampler: Sampler, verb: Verb) -> tuple[Adverbial, ...]:
+    return (sampler.past(verb),) if sampler.chance(0.7) else ()
 
 
 def result(sampler: Sampler) -> Pair:
@@ -254,7 +255,10 @@ def _asks_for_object(verb: Verb) -> bool:
         return False
     if verb.object in _PERSON_OBJECTS:
         return True
-    return not verb.preposition and verb.object not in ("collected", "visited", "known", "seen")
+    return not verb.preposition and verb.object not in _ODD_TO_ASK
+
+
+_ODD_TO_ASK = ("collected", "visited", "known", "seen", "liked")
 
 
 def _asking_for(verb: Verb, person: bool) -> Pair:
@@ -269,7 +273,7 @@ def which_question(sampler: Sampler) -> Pair:
         lambda v: not v.recipient and v.past, lambda n: n.pronoun == "it" and n.countable
     )
     subject = sampler.anyone_asked_about(verb.subject)
-    timing = Timing(Tense.PERFECT, adverbials=_sometimes_past(sampler))
+    timing = Timing(Tense.PERFECT, adverbials=_sometimes_past(sampler, verb))
     clause = sampler.clause(verb, subject, timing, negated=0, decorated=0).without_object()
     word = german.dieser_word("welch", verb.case, noun.german.gender)
     asked = join(verb.preposition, word, noun.german.decline(verb.case))
@@ -288,7 +292,7 @@ def who_question(sampler: Sampler) -> Pair:
 
 def where_from_or_to(sampler: Sampler) -> Pair:
     """Wohin fährst du morgen mit dem Zug?"""
-    verb = sampler.choice([v for v in sampler.lexicon.verbs if v.german.base in _GOING])
+    verb = sampler.choice([v for v in sampler.lexicon.verbs if v.german.infinitive in _GOING])
     clause = sampler.clause(verb, sampler.anyone_asked_about(verb.subject), negated=0)
     clause = replace(clause, complement=None)
     return sentence(
@@ -320,20 +324,20 @@ def _commandable(verb: Verb) -> bool:
 
 def mood(sampler: Sampler) -> Pair:
     """Die Kinder waren gestern sehr müde."""
-    subject = sampler.subject()
-    adjective = sampler.choice([a for a in _moods(sampler)])
-    clause = _being(sampler, subject, _degree(sampler, adjective))
+    subject = sampler.known_subject()
+    adjective = sampler.choice(_moods(sampler))
+    clause = _being(sampler, subject, _degree(sampler, adjective), adjective.german in _PASSING)
     return _finished(_statement(clause, _front(sampler, clause)))
 
 
 def mood_question(sampler: Sampler) -> Pair:
     """Warum bist du heute so traurig?"""
-    adjective = sampler.choice([a for a in _moods(sampler)])
+    adjective = sampler.choice(_moods(sampler))
     words = Pair(f"so {adjective.german}", f"so {adjective.english}")
     asking = Pair("warum", "why")
-    if sampler.chance(0.5) or adjective.german == "fertig" or adjective.german == "pünktlich":
+    if sampler.chance(0.5) or adjective.german in _ABSOLUTE:
         words, asking = Pair(adjective.german, adjective.english), Pair("", "")
-    clause = _being(sampler, sampler.anyone_asked_about(), words)
+    clause = _being(sampler, sampler.anyone_asked_about(), words, adjective.german in _PASSING)
     return sentence(
         german_order.question(clause, asking.german),
         english_order.question(clause, asking.english),
@@ -341,36 +345,52 @@ def mood_question(sampler: Sampler) -> Pair:
     )
 
 
+_ABSOLUTE = ("fertig", "kaputt", "pünktlich", "gesund", "krank", "leer", "voll", "modern")
+_PASSING = ("müde", "hungrig", "durstig", "nervös", "traurig", "glücklich", "wütend", "pünktlich")
+
+
 def _moods(sampler: Sampler) -> Sequence[Adjective]:
     return [a for a in sampler.lexicon.adjectives["Frau"] if a.predicative]
 
 
 def _degree(sampler: Sampler, adjective: Adjective) -> Pair:
+    """Say that something is so, very much so, or too much so."""
     words = Pair(adjective.german, adjective.english)
-    if adjective.german in ("fertig", "kaputt", "pünktlich") or sampler.chance(0.6):
+    if adjective.german in _ABSOLUTE or adjective.kind == "colour" or sampler.chance(0.6):
         return words
-    degree = sampler.choice((Pair("sehr", "very"), Pair("zu", "too")))
-    if adjective.predicative:
-        degree = Pair("sehr", "very")
+    excessive = adjective.kind in _EXCESSIVE and sampler.chance(0.5)
+    degree = Pair("zu", "too") if excessive else Pair("sehr", "very")
     return Pair(f"{degree.german} {words.german}", f"{degree.english} {words.english}")
 
 
-def _being(sampler: Sampler, subject: Nominal, complement: Pair) -> Clause:
-    """Say how somebody is, was or will be."""
-    tense, kind, reading = sampler.choice(
-        (
-            (Tense.PRESENT, "now", Reading.NOW),
-            (Tense.PRESENT, "frequency", Reading.HABIT),
-            (Tense.PRETERITE, "past", Reading.NONE),
-        )
-    )
-    time = sampler.frequency() if kind == "frequency" else sampler.time(kind, reading)
-    time = replace(time, frontable=time.frontable and kind != "frequency")
-    adverbials = (time,) if sampler.chance(0.6) and time.words.german != "gerade" else ()
-    negative = sampler.chance(0.15) and kind != "frequency"
-    negation = Negation.NICHT if negative else Negation.NONE
+_EXCESSIVE = "value size weight length difficulty speed temperature light".split()
+
+
+def _being(
+    sampler: Sampler, subject: Nominal, complement: Pair, recurring: bool = True
+) -> Clause:
+    """Say how somebody or something is, was or, if it comes and goes, often is."""
+    kind = sampler.choice(("now", "past", "frequency" if recurring else "now"))
+    tense = Tense.PRETERITE if kind == "past" else Tense.PRESENT
+    time = _time_of_state(sampler, kind)
+    negated = sampler.chance(0.15) and kind != "frequency"
     return Clause(
-        subject, COPULA, tense, complement=complement, adverbials=adverbials, negation=negation
+        subject,
+        COPULA,
+        tense,
+        complement=complement,
+        adverbials=(time,) if sampler.chance(0.6) else (),
+        negation=Negation.NICHT if negated else Negation.NONE,
+    )
+
+
+def _time_of_state(sampler: Sampler, kind: str) -> Adverbial:
+    if kind == "frequency":
+        return replace(sampler.frequency(), frontable=False)
+    reading = Reading.NOW if kind == "now" else Reading.NONE
+    return sampler.until(
+        lambda: sampler.time(kind, reading),
+        lambda time: time.words.german != "gerade" and " um " not in time.words.german,
     )
 
 
@@ -378,7 +398,7 @@ def description(sampler: Sampler) -> Pair:
     """Diese Schuhe sind mir zu teuer."""
     phrase, adjective = _describable(sampler)
     clause = Clause(
-        phrase, COPULA, sampler.choice(_BEING_TENSES), complement=_degree(sampler, adjective)
+        phrase, COPULA, _tense_for(sampler, adjective), complement=_degree(sampler, adjective)
     )
     if sampler.chance(0.2):
         clause = replace(clause, negation=Negation.NICHT)
@@ -386,6 +406,12 @@ def description(sampler: Sampler) -> Pair:
 
 
 _BEING_TENSES = (Tense.PRESENT, Tense.PRESENT, Tense.PRETERITE)
+_REMEMBERED = "content taste temperature value difficulty length weight condition".split()
+
+
+def _tense_for(sampler: Sampler, adjective: Adjective) -> Tense:
+    """Past for what one may remember of a thing; its colour is what it still is."""
+    return sampler.choice(_BEING_TENSES) if adjective.kind in _REMEMBERED else Tense.PRESENT
 
 
 def _describable(sampler: Sampler) -> tuple[NounPhrase, Adjective]:
@@ -409,49 +435,57 @@ def _all_things(sampler: Sampler) -> list[Noun]:
 
 
 def comparison(sampler: Sampler) -> Pair:
-    """Der Zug ist schneller als der Bus."""
-    noun = sampler.until(
-        lambda: sampler.choice(_all_things(sampler)), lambda n: bool(_comparable(sampler, n))
+    """Der Zug ist schneller als der Bus. Mein Koffer ist schwerer als deiner."""
+    noun = sampler.choice([n for n in _all_things(sampler) if _grades(sampler, n)])
+    adjective = sampler.choice(_grades(sampler, noun))
+    rivals = [n for n in _rivals(sampler, noun) if adjective in sampler.adjectives(n)]
+    if noun in sampler.lexicon.nouns["owned"] and (not rivals or sampler.chance(0.6)):
+        first, standard = NounPhrase(noun, Possessive(ICH)), _yours(sampler, noun)
+    elif rivals:
+        rival = NounPhrase(sampler.choice(rivals), Definite())
+        first = NounPhrase(noun, Definite())
+        standard = Pair(rival.german(Case.NOMINATIVE), rival.english())
+    else:
+        return comparison(sampler)
+    return _finished(
+        _statement(Clause(first, COPULA, complement=_compared(sampler, adjective, standard)))
     )
-    adjective = sampler.choice(_comparable(sampler, noun))
-    rivals = sampler.lexicon.nouns[noun.kind]
-    other = sampler.choice([n for n in rivals if n != noun and adjective in sampler.adjectives(n)])
-    first, second = _opposed(sampler, noun, other)
-    complement = _compared(sampler, adjective, second)
-    tense = Tense.PRESENT
-    return _finished(_statement(Clause(first, COPULA, tense, complement=complement)))
 
 
-def _comparable(sampler: Sampler, noun: Noun) -> list[Adjective]:
-    rivals = [n for n in sampler.lexicon.nouns[noun.kind] if n != noun and n.countable]
-    graded = [a for a in _qualities(sampler, noun) if a.kind not in ("colour", "condition")]
-    fit = [a for a in graded if any(a in sampler.adjectives(n) for n in rivals)]
-    return fit if noun.countable else []
+def _grades(sampler: Sampler, noun: Noun) -> list[Adjective]:
+    """The qualities in which a thing can outdo others of its kind."""
+    if not noun.countable or noun.kind in ("pet", "farm"):
+        return []
+    return [a for a in _qualities(sampler, noun) if a.kind not in ("colour", "condition", "style")]
 
 
-def _opposed(sampler: Sampler, noun: Noun, other: Noun) -> tuple[NounPhrase, NounPhrase]:
-    owned = sampler.lexicon.nouns["owned"]
-    if noun in owned and sampler.chance(0.5):
-        mine = NounPhrase(noun, Possessive(ICH))
-        return mine, NounPhrase(other, Possessive(sampler.addressee()))
-    return NounPhrase(noun, Definite()), NounPhrase(other, Definite())
+def _rivals(sampler: Sampler, noun: Noun) -> list[Noun]:
+    return [n for n in sampler.lexicon.nouns[noun.kind] if n != noun and n.countable]
 
 
-def _compared(sampler: Sampler, adjective: Adjective, other: NounPhrase) -> Pair:
+def _yours(sampler: Sampler, noun: Noun) -> Pair:
+    """The possessive pronoun: deiner, deine, deins."""
+    owner = sampler.addressee()
+    stem = german.PRONOUNS[owner.german_name].split()[3].replace("euer", "eur")
+    word = german.dieser_word(stem, Case.NOMINATIVE, noun.german.gender)
+    return Pair("deins" if word == "deines" else word, "yours")
+
+
+def _compared(sampler: Sampler, adjective: Adjective, standard: Pair) -> Pair:
     if sampler.chance(0.3):
         return Pair(
-            f"so {adjective.german} wie {other.german(Case.NOMINATIVE)}",
-            f"as {adjective.english} as {other.english()}",
+            f"so {adjective.german} wie {standard.german}",
+            f"as {adjective.english} as {standard.english}",
         )
     return Pair(
-        f"{adjective.german_comparative} als {other.german(Case.NOMINATIVE)}",
-        f"{adjective.english_comparative} than {other.english()}",
+        f"{adjective.german_comparative} als {standard.german}",
+        f"{adjective.english_comparative} than {standard.english}",
     )
 
 
 def profession(sampler: Sampler) -> Pair:
     """Meine Schwester ist Ärztin; her brother wants to be an engineer."""
-    subject = sampler.until(sampler.identifiable, _has_sex)
+    subject = sampler.until(sampler.known_subject, _has_sex)
     nouns = sampler.lexicon.nouns["worker"]
     female = subject.pronoun is not None and subject.pronoun.english_name == "she"
     gender = Concord.FEMININE if female else Concord.MASCULINE
@@ -484,9 +518,7 @@ def _professing(sampler: Sampler, subject: Nominal, words: Pair) -> Clause:
 
 def existence(sampler: Sampler) -> Pair:
     """In unserem Dorf gibt es keine Apotheke."""
-    noun = sampler.until(
-        lambda: sampler.noun("located"), lambda n: n.name not in ("Markt", "Flughafen")
-    )
+    noun = sampler.noun("located")
     phrase = _existing(sampler, noun)
     place = sampler.choice(_NEIGHBOURHOODS + tuple(_city_places(sampler)))
     there = _there(phrase)
@@ -560,7 +592,7 @@ _SURFACES = {
     "vor": (Pair("vor", "in front of"), ("Tür", "Schrank", "Fenster", "Spiegel", "Bett")),
     "in": (Pair("in", "in"), ("Schrank", "Koffer", "Tasche", "Korb", "Rucksack")),
 }
-_LYING = ("book", "press", "letter", "item", "garment", "tableware", "picture")
+_LYING = ("book", "press", "letter", "item", "garment", "picture")
 _STANDING = ("vessel", "load")
 _POSTURES = (
     (
@@ -591,7 +623,7 @@ def location(sampler: Sampler) -> Pair:
     """Das Buch liegt auf dem Tisch."""
     posture, _, kinds = sampler.weighted([(0.7, _POSTURES[0]), (0.3, _POSTURES[1])])
     noun = sampler.noun(sampler.choice(kinds))
-    subject = sampler.thing(noun, ICH, known=sampler.chance(0.8))
+    subject = sampler.thing(noun, ICH, known=True)
     where = _spot(sampler, Case.DATIVE, noun)
     return _positioned(sampler, Clause(subject, _moving(posture), complement=where))
 
@@ -613,7 +645,7 @@ def placement(sampler: Sampler) -> Pair:
     subject = sampler.identifiable()
     where = _spot(sampler, Case.ACCUSATIVE, noun)
     timing = sampler.timing(
-        sampler.choice(("bare", "now", "past", "future", "modal")), _moving(moving)
+        sampler.choice(("bare", "now", "past", "past", "future", "modal")), _moving(moving)
     )
     clause = Clause(
         subject,
@@ -670,7 +702,8 @@ def liking(sampler: Sampler) -> Pair:
 
 
 def _nearby(sampler: Sampler, noun: Noun) -> NounPhrase:
-    return sampler.described(replace(sampler.thing(noun, known=True), adjectives=()), 0.25)
+    plain = NounPhrase(noun, *sampler.introduction(1.0))
+    return sampler.described(replace(plain, plural=plain.plural and noun.countable), 0.25)
 
 
 def _experiencer(sampler: Sampler) -> Nominal:
@@ -699,10 +732,13 @@ def belonging(sampler: Sampler) -> Pair:
 
 
 def price(sampler: Sampler) -> Pair:
-    """Der rote Mantel kostet zweihundertfünfzig Euro."""
+    """Der rote Mantel kostet hundertfünfzig Euro."""
     noun = sampler.noun("priced")
-    phrase = sampler.described(NounPhrase(noun, sampler.introduction(1.0)[0]), 0.35)
-    value = _price(sampler)
+    phrase = sampler.until(
+        lambda: sampler.described(NounPhrase(noun, sampler.introduction(1.0)[0]), 0.35),
+        lambda drawn: all(adjective.kind != "value" for adjective in drawn.adjectives),
+    )
+    value = _price(sampler, noun)
     if sampler.chance(0.15):
         return sentence(
             f"wie viel kostet {phrase.german(Case.NOMINATIVE)}",
@@ -719,18 +755,23 @@ def price(sampler: Sampler) -> Pair:
 
 
 _MORE_THAN = Pair("mehr als", "more than")
-_ROUND = (100, 150, 200, 250, 300, 350, 400, 500, 600, 700, 800, 900, 1000, 1500, 2000, 2500, 3000)
+_PRICES: dict[str, Sequence[int]] = {
+    "vehicle": range(1000, 10000, 500),
+    "furniture": range(100, 1000, 50),
+    "device": range(100, 1000, 50),
+    "machine": range(200, 1000, 50),
+    "instrument": range(100, 1000, 50),
+}
 
 
-def _price(sampler: Sampler) -> Pair:
-    round_one = sampler.chance(0.45)
-    value = sampler.choice(_ROUND) if round_one else sampler.random.randrange(2, 100)
+def _price(sampler: Sampler, noun: Noun) -> Pair:
+    value = sampler.choice(_PRICES.get(noun.kind, range(5, 100)))
     return Pair(german.number(value), english.number(value))
 
 
 def age(sampler: Sampler) -> Pair:
     """Meine Großmutter ist dreiundachtzig Jahre alt."""
-    subject = sampler.until(sampler.identifiable, lambda s: s.person is german.Person.IT)
+    subject = sampler.until(sampler.known_subject, lambda s: s.person is german.Person.IT)
     value = sampler.random.randrange(18, 100)
     years = Pair(f"{german.number(value)} Jahre alt", f"{english.number(value)} years old")
     clause = Clause(subject, COPULA, complement=years)
@@ -744,23 +785,23 @@ def age(sampler: Sampler) -> Pair:
 
 
 def duration(sampler: Sampler) -> Pair:
-    """Die Reise nach Wien dauert fünfunddreißig Minuten."""
-    what = sampler.choice(
-        (
-            Pair("die Reise nach {}", "the trip to {}"),
-            Pair("der Flug nach {}", "the flight to {}"),
-            Pair("die Fahrt nach {}", "the journey to {}"),
-        )
-    )
+    """Die Fahrt nach Wien dauert fünfunddreißig Minuten."""
+    what, hours, minutes = sampler.choice(_JOURNEYS)
     city = sampler.choice(sampler.lexicon.cities)
-    value = sampler.random.randrange(2, 60)
-    unit = sampler.choice((Pair("Stunden", "hours"), Pair("Minuten", "minutes")))
-    if unit.german == "Stunden":
-        value = sampler.random.randrange(2, 13)
+    in_hours = sampler.chance(0.3)
+    value = sampler.choice(hours if in_hours else minutes)
+    unit = Pair("Stunden", "hours") if in_hours else Pair("Minuten", "minutes")
     return sentence(
-        f"{what.german.format(city.german)} dauert {german.number(value)} {unit.german}",
-        f"{what.english.format(city.english)} takes {english.number(value)} {unit.english}",
+        f"{what.german} {city.german} dauert {german.number(value)} {unit.german}",
+        f"{what.english} {city.english} takes {english.number(value)} {unit.english}",
     )
+
+
+_JOURNEYS = (
+    (Pair("die Reise nach", "the trip to"), range(2, 13), range(40, 100)),
+    (Pair("der Flug nach", "the flight to"), range(2, 5), range(45, 100)),
+    (Pair("die Fahrt nach", "the journey to"), range(2, 13), range(20, 100)),
+)
 
 
 def schedule(sampler: Sampler) -> Pair:
@@ -769,7 +810,7 @@ def schedule(sampler: Sampler) -> Pair:
     if sampler.chance(0.45):
         what = sampler.choice(_SCHEDULED)
         return sentence(f"{what.german} um {clock.german}", f"{what.english} at {clock.english}")
-    vehicle = sampler.lexicon.noun(sampler.choice(("Zug", "Bus", "Schiff")))
+    vehicle = sampler.lexicon.noun(sampler.choice(("Zug", "Bus")))
     article = german.definite_article(Case.NOMINATIVE, vehicle.german.gender)
     leaving = sampler.chance(0.6)
     direction = Pair("nach", "to") if leaving else Pair("aus", "from")
@@ -844,24 +885,23 @@ _DATED = (
 
 def possessions(sampler: Sampler) -> Pair:
     """Der Bauer hat zehn Kühe."""
-    subject = sampler.identifiable()
-    numeral = sampler.numeral(sampler.random.randrange(2, 13))
-    noun = sampler.choice(
-        [
-            noun
-            for kind in ("pet", "farm", "item", "kin_counted", "fruit", "garment", "book")
-            for noun in _counted(sampler, kind)
-        ]
-    )
+    subject = sampler.known_subject()
+    kind, most = sampler.choice(_POSSESSED)
+    noun = sampler.noun(kind)
+    numeral = sampler.numeral(sampler.random.randrange(2, most + 1))
     phrase = sampler.described(NounPhrase(noun, numeral, plural=True), 0.3)
-    clause = Clause(subject, HABEN, object=phrase)
-    return _finished(_statement(clause))
+    return _finished(_statement(Clause(subject, HABEN, object=phrase)))
 
 
-def _counted(sampler: Sampler, kind: str) -> list[Noun]:
-    if kind == "kin_counted":
-        return [sampler.lexicon.noun(name) for name in ("Bruder", "Schwester", "Sohn", "Tochter")]
-    return list(sampler.lexicon.nouns[kind])
+_POSSESSED = (
+    ("siblings", 5),
+    ("pet", 5),
+    ("farm", 12),
+    ("item", 5),
+    ("fruit", 12),
+    ("garment", 6),
+    ("book", 12),
+)
 
 
 # --- the weather ---------------------------------------------------------------------------------
@@ -897,7 +937,10 @@ def weather(sampler: Sampler) -> Pair:
 
 def _falling(sampler: Sampler) -> Clause:
     verb = replace(sampler.choice(_WEATHER), aspect="activity")
-    timing = sampler.timing(sampler.choice(("now", "past", "future", "habit")), verb)
+    timing = sampler.until(
+        lambda: sampler.timing(sampler.choice(("now", "past", "future", "habit")), verb),
+        lambda drawn: all(" um " not in a.words.german for a in drawn.adverbials),
+    )
     return Clause(ES, verb, timing.tense, adverbials=timing.adverbials)
 
 
@@ -1006,18 +1049,22 @@ def _two_activities(sampler: Sampler) -> tuple[Clause, Clause]:
 
 def _activity(sampler: Sampler) -> Clause:
     verb = sampler.verb(lambda v: v.aspect == "activity" and v.german.base != "bleiben")
-    subject = sampler.until(lambda: sampler.subject(verb.subject), lambda s: not s.pronominal)
-    return sampler.clause(verb, subject, Timing(), negated=0, decorated=0.4)
+    subject = sampler.until(lambda: sampler.subject(verb.subject), lambda s: s.definite and not s.pronominal)
+    return sampler.until(
+        lambda: sampler.clause(verb, subject, Timing(), negated=0, decorated=0.4),
+        lambda clause: not clause.object or not clause.object.pronominal,
+    )
 
 
 def whenever(sampler: Sampler) -> Pair:
     """Wenn ich müde bin, trinke ich Kaffee."""
-    subject = sampler.identifiable()
+    subject = sampler.known_subject()
     person = sampler.coreferent(subject)
-    verb = sampler.verb(lambda v: _takes_effort(v) and v.repeatable)
-    main = sampler.clause(verb, person, Timing(), negated=0, decorated=0.5)
-    main = replace(main, general=True)
     condition = replace(_condition(sampler, person), subject=subject)
+    at_home = condition.verb.german.base == "kommen"
+    verb = sampler.verb(lambda v: _takes_effort(v) and v.repeatable and (v.homely or not at_home))
+    main = sampler.clause(verb, person, Timing(), negated=0, decorated=0 if at_home else 0.5)
+    main = replace(main, general=True)
     return _preposed(_subordinate(condition, Pair("wenn", "when")), main)
 
 
@@ -1040,38 +1087,30 @@ def _homecoming(sampler: Sampler, subject: Nominal, tense: Tense = Tense.PRESENT
 
 
 def if_case(sampler: Sampler) -> Pair:
-    """Falls es morgen regnet, bleiben wir zu Hause."""
-    subject = sampler.subject("adult")
-    day = sampler.choice([p for p in sampler.lexicon.times["future"] if "um" not in p.german])
+    """Falls es morgen regnet, werde ich zu Hause bleiben."""
+    day = sampler.choice(sampler.lexicon.times["future"])
     time = Adverbial(day, Role.TIME, Reading.NOW)
-    rain = replace(sampler.choice(_WEATHER), aspect="state")
+    subject = sampler.known_subject("adult")
     if sampler.chance(0.5):
+        rain = replace(sampler.choice(_WEATHER), aspect="state")
         condition = Clause(ES, rain, adverbials=(time,))
+        outcome = _indoors(sampler, subject)
     else:
-        subject = sampler.identifiable("adult")
-        condition = replace(
-            Clause(subject, HABEN, complement=Pair("Zeit", "time"), adverbials=(time,)),
-            subject=subject,
-        )
-        subject = sampler.coreferent(subject)
-    outcome = _planned(sampler, subject, condition.subject is ES)
+        condition = Clause(subject, HABEN, complement=Pair("Zeit", "time"), adverbials=(time,))
+        verb = sampler.verb(_takes_effort)
+        outcome = _planned(sampler, verb, sampler.coreferent(subject))
     return _preposed(_subordinate(condition, Pair("falls", "if")), outcome)
 
 
-def _planned(sampler: Sampler, subject: Nominal, rainy: bool) -> Clause:
-    """Draw what somebody will do; the German tells it in the future tense."""
-    indoors = ("bleiben", "lesen", "backen", "kochen", "sehen", "schreiben", "räumen")
-    verb = sampler.verb(
-        lambda v: _takes_effort(v) and (not rainy or v.german.base in indoors) or _staying(v, rainy)
-    )
-    clause = sampler.clause(verb, subject, Timing(Tense.FUTURE), negated=0, decorated=0)
-    if _staying(verb, rainy):
-        return replace(clause, complement=Pair("zu Hause", "at home"))
-    return clause
+def _indoors(sampler: Sampler, subject: Nominal) -> Clause:
+    if sampler.chance(0.35):
+        stay = next(v for v in sampler.lexicon.verbs if v.german.base == "bleiben")
+        return Clause(subject, stay, Tense.FUTURE, complement=Pair("zu Hause", "at home"))
+    return _planned(sampler, sampler.verb(lambda v: v.homely), subject)
 
 
-def _staying(verb: Verb, rainy: bool) -> bool:
-    return rainy and verb.german.base == "bleiben"
+def _planned(sampler: Sampler, verb: Verb, subject: Nominal) -> Clause:
+    return sampler.clause(verb, subject, Timing(Tense.FUTURE), negated=0, decorated=0)
 
 
 def when_once(sampler: Sampler) -> Pair:
@@ -1080,26 +1119,31 @@ def when_once(sampler: Sampler) -> Pair:
     person = sampler.coreferent(subject)
     if sampler.chance(0.4):
         condition = Clause(subject, COPULA, Tense.PRETERITE, complement=Pair("jung", "young"))
-        verb = sampler.verb(lambda v: v.aspect == "activity" or v.german.base == "wohnen")
+        verb = sampler.verb(lambda v: v.german.infinitive in _YOUTHFUL)
         often = Adverbial(Pair("oft", "often"), Role.FREQUENCY, mid=True)
         adverbials = (often,) if verb.aspect == "activity" else ()
         timing = Timing(Tense.PRETERITE, adverbials=adverbials)
     else:
         condition = _homecoming(sampler, subject, Tense.PRETERITE)
-        verb = sampler.verb(_takes_effort)
+        verb = sampler.verb(lambda v: v.homely)
         timing = Timing(Tense.PRETERITE)
-    main = sampler.clause(verb, person, timing, negated=0, decorated=0.5)
+    main = sampler.clause(verb, person, timing, negated=0, decorated=0.2)
     return _preposed(_subordinate(condition, Pair("als", "when")), main)
+
+
+_YOUTHFUL = (
+    "lesen schreiben singen tanzen schwimmen arbeiten wohnen zeichnen malen träumen helfen lernen"
+).split()
 
 
 def afterwards(sampler: Sampler) -> Pair:
     """Nachdem sie gefrühstückt hatte, ging sie ins Büro."""
     subject = sampler.identifiable("adult")
     person = sampler.coreferent(subject)
-    verb = sampler.verb(lambda v: _leaves_result(v))
+    verb = sampler.verb(lambda v: v.homely and _leaves_result(v))
     first = sampler.clause(verb, subject, Timing(Tense.PLUPERFECT), negated=0, decorated=0)
     second = sampler.clause(
-        sampler.verb(lambda v: _takes_effort(v) and v != verb),
+        sampler.verb(lambda v: v.german.infinitive in _NEXT and v != verb),
         person,
         Timing(Tense.PRETERITE),
         negated=0,
@@ -1108,16 +1152,19 @@ def afterwards(sampler: Sampler) -> Pair:
     return _preposed(_subordinate(first, Pair("nachdem", "after")), second)
 
 
+_NEXT = "gehen fahren trinken essen ausruhen fernsehen anrufen lesen schreiben".split()
+
+
 def before(sampler: Sampler) -> Pair:
     """Bevor er ins Bett geht, liest er die Zeitung."""
     subject = sampler.identifiable()
     person = sampler.coreferent(subject)
     go = next(v for v in sampler.lexicon.verbs if v.german.base == "gehen")
     goal = sampler.choice(
-        (Pair("ins Bett", "to bed"), Pair("nach Hause", "home"), Pair("ins Büro", "to the office"))
+        (Pair("ins Bett", "to bed"), Pair("in die Stadt", "to town"), Pair("ins Büro", "to the office"))
     )
     leaving = Clause(subject, go, complement=goal, general=True)
-    verb = sampler.verb(lambda v: _takes_effort(v) and v.repeatable and not v.complements)
+    verb = sampler.verb(lambda v: v.homely and v.effort and v.repeatable)
     main = sampler.clause(verb, person, Timing(), negated=0, decorated=0)
     return _preposed(_subordinate(leaving, Pair("bevor", "before")), replace(main, general=True))
 
@@ -1166,14 +1213,18 @@ def _embedded(start: Pair, clause: Clause, opening: Pair) -> Pair:
 def whether(sampler: Sampler) -> Pair:
     """Weißt du, ob der Arzt heute kommt?"""
     verb = sampler.choice(sampler.lexicon.verbs)
-    clause = sampler.clause(verb, sampler.subject(verb.subject))
+    clause = sampler.clause(verb, _asked_of(sampler, verb), negated=0)
     return _embedded(sampler.choice(_DOUBTS), clause, Pair("ob", "whether"))
+
+
+def _asked_of(sampler: Sampler, verb: Verb) -> Nominal:
+    return sampler.until(lambda: sampler.subject(verb.subject), lambda s: s.definite and s != ICH)
 
 
 def indirect_question(sampler: Sampler) -> Pair:
     """Ich weiß nicht, wo mein Bruder arbeitet."""
     asking, clause = _asked_for_adverbial(sampler)
-    clause = replace(clause, subject=sampler.subject(clause.verb.subject))
+    clause = replace(clause, subject=_asked_of(sampler, clause.verb))
     clause = sampler.with_objects(clause)
     return _embedded(sampler.choice(_DOUBTS), clause, asking)
 
@@ -1193,7 +1244,8 @@ def intention(sampler: Sampler) -> Pair:
     """Er hat vergessen, das Fenster zu schließen."""
     german_entry, english_entry, past_only = sampler.choice(_INTENTIONS)
     verb = plain_verb(german.Verb.parse(german_entry), english.Verb.parse(english_entry))
-    subject = sampler.identifiable()
+    verb = replace(verb, aspect="activity" if verb.german.base == "versuchen" else "state")
+    subject = sampler.known_subject()
     tense = Tense.PERFECT if past_only or sampler.chance(0.4) else Tense.PRESENT
     content = _plan(sampler, subject)
     head = _statement(Clause(subject, verb, tense))
@@ -1209,18 +1261,9 @@ def _plan(sampler: Sampler, subject: Nominal) -> Clause:
 
 
 def judgement(sampler: Sampler) -> Pair:
-    """Es ist wichtig, jeden Tag Wasser zu trinken."""
-    adjective = sampler.choice(
-        (
-            Pair("wichtig", "important"),
-            Pair("schwierig", "difficult"),
-            Pair("einfach", "simple"),
-            Pair("gefährlich", "dangerous"),
-            Pair("langweilig", "boring"),
-            Pair("schön", "nice"),
-        )
-    )
-    verb = sampler.verb(lambda v: _takes_effort(v) and not v.reflexive)
+    """Es ist wichtig, die Regeln zu lernen."""
+    adjective, accept = sampler.choice(_JUDGEMENTS)
+    verb = sampler.verb(lambda v: accept(v) and not v.reflexive)
     content = sampler.clause(verb, SIE_ALL, Timing(), negated=0, decorated=0)
     content = replace(content, object=_impersonal(sampler, content))
     return sentence(
@@ -1229,20 +1272,41 @@ def judgement(sampler: Sampler) -> Pair:
     )
 
 
+_SKILLED = "lösen reparieren lernen bauen zeichnen backen beantworten malen erklären".split()
+_DUTIFUL = (
+    "lernen wiederholen aufräumen putzen helfen zuhören anrufen beantworten reparieren danken "
+    "aufpassen füttern schließen bezahlen"
+).split()
+
+
+def _is_skilled(verb: Verb) -> bool:
+    return verb.german.infinitive in _SKILLED
+
+
+def _is_dutiful(verb: Verb) -> bool:
+    return verb.german.infinitive in _DUTIFUL
+
+
+_JUDGEMENTS: tuple[tuple[Pair, Callable[[Verb], bool]], ...] = (
+    (Pair("schwierig", "difficult"), _is_skilled),
+    (Pair("einfach", "simple"), _is_skilled),
+    (Pair("wichtig", "important"), _is_dutiful),
+    (Pair("langweilig", "boring"), _is_dutiful),
+    (Pair("schön", "nice"), _enjoyable),
+)
+
+
 def _impersonal(sampler: Sampler, clause: Clause) -> Nominal | None:
     """Keep the objects nobody in particular owns."""
     verb = clause.verb
     if not verb.object:
         return None
-    return sampler.until(
-        lambda: sampler.object_of(verb, ES),
-        lambda obj: not (isinstance(obj, NounPhrase) and _owner_is_third(obj)),
-    )
+    return sampler.until(lambda: sampler.object_of(verb, ES), lambda obj: not _owned_by_it(obj))
 
 
-def _owner_is_third(phrase: NounPhrase) -> bool:
-    determiner = phrase.determiner
-    return isinstance(determiner, Possessive) and determiner.owner in (ES, SIE_ALL)
+def _owned_by_it(nominal: Nominal) -> bool:
+    determiner = nominal.determiner if isinstance(nominal, NounPhrase) else None
+    return isinstance(determiner, Possessive) and determiner.owner == ES
 
 
 def purpose(sampler: Sampler) -> Pair:
@@ -1280,12 +1344,18 @@ def omission(sampler: Sampler) -> Pair:
     go = next(v for v in sampler.lexicon.verbs if v.german.base == "gehen")
     subject = sampler.identifiable()
     head = Clause(subject, go, Tense.PERFECT, complement=Pair("nach Hause", "home"))
-    verb = sampler.verb(lambda v: _leaves_result(v) and v.effort and not v.reflexive)
+    verb = sampler.verb(lambda v: v.german.infinitive in _OMITTED)
     missing = sampler.clause(verb, subject, Timing(), negated=0, decorated=0)
     return sentence(
         f"{german_order.main(head)}, {german_order.infinitive(missing, 'ohne')}",
         f"{english_order.main(head)} {english_order.gerund(missing, 'without')}",
     )
+
+
+_OMITTED = (
+    "schließen ausmachen aufräumen bezahlen frühstücken anrufen danken mitnehmen antworten helfen "
+    "beantworten lesen essen fragen putzen"
+).split()
 
 
 # --- relative clauses ----------------------------------------------------------------------------
@@ -1341,7 +1411,7 @@ def object_relative(sampler: Sampler) -> Pair:
     """Das Buch, das ich gestern gekauft habe, ist sehr spannend."""
     phrase, adjective = _modified_thing(sampler)
     clause = Clause(
-        phrase, COPULA, sampler.choice(_BEING_TENSES), complement=_degree(sampler, adjective)
+        phrase, COPULA, _tense_for(sampler, adjective), complement=_degree(sampler, adjective)
     )
     return _finished(_statement(clause))
 
@@ -1414,40 +1484,58 @@ def nested_relative(sampler: Sampler) -> Pair:
 
 
 def antecedent(sampler: Sampler) -> Pair:
-    """Der Mantel ist schön, aber er ist zu teuer. Wo ist meine Tasche? Ich finde sie nicht."""
-    phrase, adjective = _describable(sampler)
-    pronoun = sampler.coreferent(phrase)
-    first = Clause(phrase, COPULA, complement=Pair(adjective.german, adjective.english))
-    if sampler.chance(0.5) and phrase.noun.kind not in ("room", "dwelling"):
-        return _contrasted(sampler, first, pronoun, adjective, phrase.noun)
-    return _used_though(sampler, first, pronoun, phrase.noun)
+    """Der Mantel ist schön, aber er ist zu teuer."""
+    noun = sampler.choice([n for n in _all_things(sampler) if _balanced(sampler, n)])
+    phrase = NounPhrase(noun, *_shown(sampler, noun))
+    praise, flaw = (sampler.choice(_judged(sampler, noun, words)) for words in (_PRAISE, _FLAWS))
+    if sampler.chance(0.45):
+        first, second = (praise, flaw) if sampler.chance(0.6) else (flaw, praise)
+        contrast = Clause(phrase.pronoun or ES, COPULA, complement=_degree(sampler, second))
+    else:
+        wanted = sampler.chance(0.5)
+        first = flaw if wanted else praise
+        contrast = _dealt_with(sampler, noun, phrase.pronoun or ES, wanted)
+    told = Clause(phrase, COPULA, complement=Pair(first.german, first.english))
+    return _linked(_statement(told), _coordinate(contrast, Pair("aber", "but")), comma=True)
 
 
-def _contrasted(
-    sampler: Sampler, first: Clause, pronoun: Pronoun, adjective: Adjective, noun: Noun
-) -> Pair:
-    others = [a for a in _qualities(sampler, noun) if a.kind != adjective.kind]
-    if not others:
-        return antecedent(sampler)
-    other = sampler.choice(others)
-    complement = _degree(sampler, other)
-    second = Clause(pronoun, COPULA, complement=complement)
-    return _linked(_statement(first), _coordinate(second, Pair("aber", "but")), comma=True)
+_PRAISE = "schön hübsch neu modern bequem interessant spannend lustig sauber leicht billig".split()
+_FLAWS = "teuer klein alt schwer lang kurz kaputt schmutzig langsam langweilig traurig".split()
 
 
-def _used_though(sampler: Sampler, first: Clause, pronoun: Pronoun, noun: Noun) -> Pair:
-    """Say what somebody did with it nevertheless."""
+def _judged(sampler: Sampler, noun: Noun, words: Sequence[str]) -> list[Adjective]:
+    return [a for a in _qualities(sampler, noun) if a.german in words]
+
+
+def _balanced(sampler: Sampler, noun: Noun) -> bool:
+    """Whether a thing can be praised, faulted, and bought all the same."""
+    good, bad = (_judged(sampler, noun, words) for words in (_PRAISE, _FLAWS))
+    return bool(good and bad) and noun.countable and bool(_treatments(sampler, noun))
+
+
+def _shown(sampler: Sampler, noun: Noun) -> tuple[Determiner, bool]:
+    owned = noun in sampler.lexicon.nouns["owned"] and sampler.chance(0.25)
+    return (Possessive(ICH), False) if owned else sampler.introduction(1.0)
+
+
+def _treatments(sampler: Sampler, noun: Noun) -> list[Verb]:
     verbs = [v for v in sampler.lexicon.verbs if _handles(sampler, v, noun) and _direct(v)]
-    if not verbs:
-        return antecedent(sampler)
-    verb = sampler.choice(verbs)
-    subject = sampler.until(lambda: sampler.subject(verb.subject), lambda s: not _it_like(s))
-    timing = Timing(Tense.PERFECT, adverbials=_sometimes_past(sampler))
-    second = sampler.clause(verb, subject, timing, negated=0, decorated=0)
-    second = replace(second, object=pronoun)
-    if sampler.chance(0.4):
-        second = replace(second, negation=Negation.NICHT)
-    return _linked(_statement(first), _coordinate(second, Pair("aber", "but")), comma=True)
+    return [v for v in verbs if v.german.infinitive in _TREATMENTS]
+
+
+_TREATMENTS = "kaufen lesen mieten anziehen mitnehmen verkaufen bezahlen benutzen probieren".split()
+
+
+def _dealt_with(sampler: Sampler, noun: Noun, pronoun: Pronoun, wanted: bool) -> Clause:
+    """Say what somebody did with it nevertheless, or did not do."""
+    verb = sampler.choice(_treatments(sampler, noun))
+    subject = sampler.until(
+        lambda: sampler.known_subject(verb.subject), lambda s: not _it_like(s)
+    )
+    timing = Timing(Tense.PERFECT, adverbials=_sometimes_past(sampler, verb))
+    clause = sampler.clause(verb, subject, timing, negated=0, decorated=0)
+    negation = Negation.NONE if wanted else Negation.NICHT
+    return replace(clause, object=pronoun, negation=negation)
 
 
 def _direct(verb: Verb) -> bool:
@@ -1460,45 +1548,61 @@ def _it_like(subject: Nominal) -> bool:
 
 
 def lost_thing(sampler: Sampler) -> Pair:
-    """Wo ist meine Tasche? Ich habe sie gestern auf den Tisch gelegt."""
-    noun = sampler.noun("item")
+    """Wo ist meine Tasche? Ich habe sie gestern verloren."""
+    noun = sampler.noun("belonging")
     owner = sampler.choice((ICH, sampler.addressee()))
-    phrase = NounPhrase(noun, Possessive(owner), sampler.chance(0.15))
+    phrase = NounPhrase(noun, Possessive(owner), noun.kind == "garment" and sampler.chance(0.15))
     asked = Clause(phrase, COPULA)
-    verb = sampler.choice([v for v in sampler.lexicon.verbs if v.german.base in _SEARCHING])
-    timing = Timing(Tense.PERFECT, adverbials=_sometimes_past(sampler))
-    subject = sampler.until(lambda: sampler.subject("adult"), lambda s: not _it_like(s))
-    answer = Clause(
-        subject,
-        verb,
-        timing.tense,
-        object=sampler.coreferent(phrase),
-        adverbials=timing.adverbials,
-        negation=sampler.choice((Negation.NONE, Negation.NICHT)),
-    )
-    told = _finished(_statement(answer))
     question = sentence(
         german_order.question(asked, "wo"), english_order.question(asked, "where"), "?"
     )
+    told = _finished(_statement(_fate(sampler, phrase.pronoun or ES)))
     return Pair(f"{question.german} {told.german}", f"{question.english} {told.english}")
 
 
-_SEARCHING = ("finden", "verlieren", "suchen")
+def _fate(sampler: Sampler, thing: Pronoun) -> Clause:
+    """Say what became of a thing nobody can find."""
+    name, negation = sampler.choice(_FATES)
+    verb = next(v for v in sampler.lexicon.verbs if v.german.infinitive == name)
+    subject = sampler.until(
+        lambda: sampler.subject("adult"), lambda s: s.definite and not _it_like(s)
+    )
+    past = () if negation is Negation.NICHT else _sometimes_past(sampler, verb)
+    return Clause(
+        subject, verb, Tense.PERFECT, object=thing, adverbials=past, negation=negation
+    )
+
+
+_FATES = (
+    ("finden", Negation.NICHT),
+    ("finden", Negation.NONE),
+    ("verlieren", Negation.NONE),
+    ("suchen", Negation.NONE),
+    ("vergessen", Negation.NONE),
+    ("mitnehmen", Negation.NONE),
+    ("sehen", Negation.NICHT),
+)
 
 
 def passive(sampler: Sampler) -> Pair:
     """Die Brücke wurde letztes Jahr gebaut."""
     verb = sampler.choice([v for v in sampler.lexicon.verbs if v.passive])
-    noun = sampler.noun(verb.object)
+    noun = sampler.noun(verb.passive)
     phrase = sampler.thing(noun, ICH, known=True)
     present = sampler.chance(0.45)
-    kind, reading = ("now", Reading.NOW) if present else ("past", Reading.NONE)
-    adverbials = [sampler.time(kind, reading)] if sampler.chance(0.7) else []
+    time = sampler.time("now", Reading.NOW) if present else _long_past(sampler, verb)
+    adverbials = [time] if sampler.chance(0.7) else []
     if sampler.chance(0.3):
         adverbials.append(_agent(sampler))
     tense = Tense.PRESENT if present else Tense.PRETERITE
     clause = Clause(phrase, verb, tense, adverbials=tuple(adverbials), passive=True)
     return _finished(_statement(clause, _front(sampler, clause)))
+
+
+def _long_past(sampler: Sampler, verb: Verb) -> Adverbial:
+    if verb.german.base == "bauen":
+        return sampler.time("far_past", Reading.NONE)
+    return sampler.past(verb)
 
 
 def _agent(sampler: Sampler) -> Adverbial:

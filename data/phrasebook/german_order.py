@@ -14,6 +14,7 @@ from german import Case, Concord, relative_pronoun
 from nominals import Nominal, Pronoun, join
 
 _RANK = {
+    "early pronoun": -1,
     "subject": 0,
     "pronoun": 1,
     "dative pronoun": 2,
@@ -166,13 +167,19 @@ def _object_rank(clause: Clause, obj: Nominal) -> int:
     if clause.verb.preposition:
         return _RANK["prepositional object"]
     if obj.pronominal:
-        return _RANK["pronoun"]
+        return _RANK["early pronoun" if _is_experienced(clause) else "pronoun"]
     if not obj.definite:
         return _RANK["indefinite object"]
     frequencies = [a for a in clause.adverbials if a.role is Role.FREQUENCY]
     settled = any(a.reading.name == "RESULT" for a in frequencies)
     early = clause.negation is Negation.NICHT or settled
     return _RANK["theme" if early else "definite object"]
+
+
+def _is_experienced(clause: Clause) -> bool:
+    """Whether the dative is a person whom a thing pleases: Gefallen Ihnen die Blumen?"""
+    dative = clause.verb.case is Case.DATIVE and clause.verb.aspect == "state"
+    return dative and not clause.subject.pronominal
 
 
 def _trailing(clause: Clause) -> str:

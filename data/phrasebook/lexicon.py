@@ -90,8 +90,10 @@ class Verb:
     past: bool
     since: str
     repeatable: bool
-    passive: bool
+    passive: str
     effort: bool
+    far: bool
+    homely: bool
 
     @property
     def is_progressive(self) -> bool:
@@ -263,8 +265,10 @@ def _verb(entry: Mapping[str, Any]) -> Verb:
         past=entry.get("past", True),
         since=entry.get("since", ""),
         repeatable=entry.get("repeatable", True),
-        passive=entry.get("passive", False),
+        passive=entry.get("passive", ""),
         effort=entry.get("effort", True),
+        far=entry.get("far", False),
+        homely=entry.get("homely", False),
     )
 
 

@@ -76,8 +76,8 @@ class Pronoun(Nominal):
         return self.translated_person
 
     @property
-    def pronoun(self) -> Pronoun:
-        return self
+    def pronoun(self) -> Pronoun | None:
+        return None if self.english_name == "who" else self
 
     def german(self, case: Case) -> str:
         return german.PRONOUNS[self.german_name].split()[case.value]

@@ -48,15 +48,16 @@ T = TypeVar("T")
 COPULA = copula_verb()
 HABEN = plain_verb(german.HABEN, english.Verb("have", "had", "had"))
 
-_COUNTABLE_NUMBERS = (2, 3, 4, 5, 6, 10)
+_COUNTABLE_NUMBERS = (2, 2, 3, 3, 4, 5)
 _QUANTITIES = (Pair("viel", "many"), Pair("einig", "some"))
-_ADJECTIVE_ORDER = (
-    "value looks content difficulty taste comfort condition character weight fame "
-    "size height length speed temperature light age style colour"
-).split()
+_SEVERAL = ("garment", "item", "book", "pet", "picture", "load")
 _BEFORE_COLOUR = ("size", "age", "looks", "value")
 _ANYONE = (ER, SIE, WIR, ICH, SIE_ALL)
 _ADDRESSEES = (DU, IHR, FORMAL)
+_HABITUAL = (
+    "fruit dish pastry foodstuff drink book letter writing tale joke words task song gift"
+).split()
+_SPEAKERS = (ICH, DU, WIR, IHR)
 _OBJECT_PRONOUNS = (ICH, DU, ER, WIR, IHR)
 _OWNERS = (ICH, ICH, ICH, WIR, WIR, DU, ER)
 
@@ -122,7 +123,11 @@ class Sampler:
         """Draw the subject of a question: often the person asked."""
         if kind in ("person", "adult") and self.chance(0.5):
             return self.addressee()
-        return self.subject(kind)
+        return self.until(lambda: self.subject(kind), lambda s: s.definite and s != ICH)
+
+    def known_subject(self, kind: str = "person") -> Nominal:
+        """Draw a subject the hearer knows, whom a pronoun can take up again."""
+        return self.until(lambda: self.identifiable(kind), lambda subject: subject.definite)
 
     def name(self) -> Name:
         if self.chance(0.45):
@@ -140,11 +145,15 @@ class Sampler:
         """Draw a noun phrase for a person; relatives and friends are always somebody's."""
         noun = self.noun(kind)
         if noun.kind in ("kin", "companion"):
-            plural = noun.plural_only or self.chance(0.1)
+            plural = noun.plural_only or (self.chance(0.1) and not self.is_one(noun))
             return NounPhrase(noun, self.ownership(owner), plural)
         if noun.kind in ("transport", "craft"):
             return self.thing(noun, known=True)
-        return self.described(NounPhrase(noun, *self.introduction(0.62)), 0.2)
+        return self.described(NounPhrase(noun, *self.introduction(0.75)), 0.2)
+
+    def is_one(self, noun: Noun) -> bool:
+        """Nobody has two fathers here."""
+        return noun in self.lexicon.nouns["singular_kin"]
 
     def ownership(self, owner: Pronoun | None) -> Determiner:
         if owner and self.chance(0.7):
@@ -175,7 +184,7 @@ class Sampler:
         if self.chance(known):
             determiner = Demonstrative() if self.chance(0.15) else Definite()
             return determiner, self.chance(0.2)
-        if self.chance(0.65):
+        if self.chance(0.75):
             return Indefinite(), False
         return self.plurality(), True
 
@@ -193,10 +202,11 @@ class Sampler:
             bare = not known and self.chance(0.7)
             return self.described(NounPhrase(noun, Bare() if bare else Definite()), 0.2)
         if owner and noun in self.lexicon.nouns["owned"] and self.chance(0.45):
-            return self.described(NounPhrase(noun, Possessive(owner), self.chance(0.1)), 0.25)
+            plural = noun.kind in _SEVERAL and self.chance(0.15)
+            return self.described(NounPhrase(noun, Possessive(owner), plural), 0.25)
         if self.chance(0.05) and noun in self.lexicon.nouns["owned"]:
             return NounPhrase(noun, self.other_owner())
-        determiner, plural = self.introduction(1.0 if known else 0.5)
+        determiner, plural = self.introduction(1.0 if known else 0.55)
         return self.described(NounPhrase(noun, determiner, plural), 0.3)
 
     def other_owner(self) -> Determiner:
@@ -290,36 +300,46 @@ class Sampler:
             case "now":
                 return Timing(adverbials=(self.time("now", Reading.NOW),))
             case "future":
-                return self._future()
+                return self._future(verb)
             case "past":
-                return Timing(Tense.PERFECT, adverbials=self._perhaps("past", Reading.NONE))
+                return Timing(Tense.PERFECT, adverbials=self._perhaps(self.past(verb)))
             case "narrative":
-                return Timing(Tense.PRETERITE, adverbials=(self.time("past", Reading.NONE),))
+                return Timing(Tense.PRETERITE, adverbials=(self.past(verb),))
             case "habit":
                 return Timing(adverbials=(self._habit(),))
             case "since":
                 return Timing(adverbials=(self.time(verb.since, Reading.SINCE),))
             case "modal":
-                return self._modal()
+                return self._modal(verb)
             case "past modal":
                 modal = self.choice([m for m in self.lexicon.modals if m.german in _PAST_MODALS])
-                return Timing(Tense.PRETERITE, modal, self._perhaps("past", Reading.NONE))
+                return Timing(Tense.PRETERITE, modal, self._perhaps(self.past(verb)))
         return Timing()
 
-    def _perhaps(self, kind: str, reading: Reading) -> tuple[Adverbial, ...]:
-        return (self.time(kind, reading),) if self.chance(0.55) else ()
+    def past(self, verb: Verb) -> Adverbial:
+        return self.time(self._distance(verb) + "past", Reading.NONE)
 
-    def _future(self) -> Timing:
+    def future(self, verb: Verb) -> Adverbial:
+        return self.time(self._distance(verb) + "future", Reading.FUTURE)
+
+    def _distance(self, verb: Verb) -> str:
+        return "far_" if verb.far and self.chance(0.4) else ""
+
+    def _perhaps(self, adverbial: Adverbial) -> tuple[Adverbial, ...]:
+        return (adverbial,) if self.chance(0.55) else ()
+
+    def _future(self, verb: Verb) -> Timing:
+        adverbial = self.future(verb)
         if self.chance(0.3):
-            return Timing(Tense.FUTURE, adverbials=self._perhaps("future", Reading.FUTURE))
-        return Timing(adverbials=(self.time("future", Reading.FUTURE),))
+            return Timing(Tense.FUTURE, adverbials=self._perhaps(adverbial))
+        return Timing(adverbials=(adverbial,))
 
     def _habit(self) -> Adverbial:
         return self.frequency() if self.chance(0.5) else self.time("habit", Reading.HABIT)
 
-    def _modal(self) -> Timing:
+    def _modal(self, verb: Verb) -> Timing:
         modal = self.choice(self.lexicon.modals)
-        return Timing(modal=modal, adverbials=self._perhaps("future", Reading.FUTURE))
+        return Timing(modal=modal, adverbials=self._perhaps(self.future(verb)))
 
     def timing_for(self, verb: Verb) -> Timing:
         """Draw a timing that suits the verb."""
@@ -365,12 +385,21 @@ class Sampler:
         """Give the verb what it needs: object, recipient, complement."""
         verb = clause.verb
         if verb.object:
-            clause = replace(clause, object=self.object_of(verb, clause.subject))
+            clause = replace(clause, object=self.fitting_object(clause))
         if verb.recipient:
             clause = replace(clause, recipient=self.recipient(clause.subject))
         if verb.complements:
             clause = replace(clause, complement=self.complement(verb))
         return clause
+
+    def fitting_object(self, clause: Clause) -> Nominal:
+        """Draw an object; what happens again and again happens to several: jeden Tag Briefe."""
+        obj = self.object_of(clause.verb, clause.subject)
+        habitual = any(a.reading is Reading.HABIT for a in clause.adverbials)
+        several = isinstance(obj, NounPhrase) and not isinstance(obj.determiner, Possessive)
+        if habitual and several and isinstance(obj, NounPhrase) and obj.noun.kind in _HABITUAL:
+            return replace(obj, determiner=Bare(), plural=obj.noun.countable, adjectives=())
+        return obj
 
     def object_of(self, verb: Verb, subject: Nominal) -> Nominal:
         """Draw an object of the kind the verb takes, never the subject itself."""
@@ -425,7 +454,7 @@ class Sampler:
 
     def company(self, subject: Nominal) -> Adverbial:
         if self.chance(0.25):
-            companion: Nominal = self.object_pronoun(subject, Case.DATIVE)
+            companion: Nominal = self.choice([p for p in _SPEAKERS if _distinct(p, subject)])
         else:
             companion = self.until(
                 lambda: self.person_phrase("bound_kin", subject.pronoun),
@@ -472,7 +501,7 @@ class Sampler:
     def obstacle(self, person: Pronoun, tense: Tense = Tense.PRESENT) -> Clause:
         """Draw what keeps people from doing things."""
         if self.chance(0.55):
-            return self.mood(person, self.choice(("müde", "krank", "nervös")), tense)
+            return self.mood(person, self.choice(("müde", "krank")), tense)
         if self.chance(0.5):
             return self.lacking(person, Pair("Zeit", "time"), tense)
         return self.busy(person, tense)
