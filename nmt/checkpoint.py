@@ -31,7 +31,7 @@ from torch import Tensor
 from nmt import __version__
 from nmt.config import Settings, settings_from
 from nmt.errors import RunError, SettingsError
-from nmt.files import replacing, write_text
+from nmt.files import PART, cannot_write, replacing, write_text
 from nmt.model import Seq2Seq
 from nmt.prepare import MANIFEST, Manifest
 from nmt.subwords import Vocabulary
@@ -68,6 +68,15 @@ class Run:
     @property
     def checkpoint(self) -> Path:
         return self.path / "state" / "last.safetensors"
+
+    def sweep(self) -> None:
+        """Remove what a process that was killed had begun to write under temporary names."""
+        for folder in (self.path, self.path / "state"):
+            for leftover in folder.glob(f".*{PART}"):
+                if leftover.is_dir():
+                    shutil.rmtree(leftover, ignore_errors=True)
+                else:
+                    leftover.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove what a training writes here, and nothing else."""
@@ -174,7 +183,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str,
     """Write tensors, and `about` as JSON in the file's header, at once."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as beside:
-        save_file(contiguous, beside, metadata={"nmt": json.dumps(about)})
+        try:
+            save_file(contiguous, beside, metadata={"nmt": json.dumps(about)})
+        except SafetensorError as error:  # it wraps what the system said
+            raise cannot_write(path, OSError(str(error))) from None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

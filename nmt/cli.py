@@ -5,6 +5,8 @@ Nothing heavy is imported before a command needs it: `nmt --help` never loads to
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import sys
@@ -383,6 +385,8 @@ def _translator(trained: Trained, beam: int | None, precision: PrecisionName) ->
 @contextmanager
 def _reading(file: Path | None) -> Iterator[Any]:
     if file is None:
+        if sys.stdin is None:
+            raise CorpusError("stdin is closed", "give a FILE, or pipe the lines in")
         # Unbuffered: a thread that still waits in a buffered read would end the process badly.
         yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         return
@@ -449,8 +453,20 @@ class _Terminated(BaseException):
     """SIGTERM."""
 
 
+class _Closed(io.RawIOBase):
+    """Stands for a stdout that was closed before we began: writing to it is an error."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, _: Any) -> int:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
 def main() -> None:
     """Run a command; every end becomes an exit code here."""
+    sys.stdout = sys.stdout or io.TextIOWrapper(io.BufferedWriter(_Closed()))
+    sys.stderr = sys.stderr or io.TextIOWrapper(io.BytesIO())
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")

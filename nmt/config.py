@@ -27,6 +27,9 @@ Natural = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
 NonNegative = Annotated[float, Meta(ge=0)]
+Above = Annotated[float, Meta(gt=0)]
+Vocabulary = Annotated[int, Meta(ge=16, le=65_536)]
+Schedule = Literal["constant", "inverse_sqrt", "cosine", "plateau"]
 
 Layer = Mapping[str, Any]
 """Values by dotted key, e.g. {"model.hidden": 512}."""
@@ -36,9 +39,7 @@ Layer = Mapping[str, Any]
 class DataSettings:
     """How text becomes subword ids."""
 
-    vocab_size: Annotated[int, Meta(ge=16, le=65_536)] = (
-        6_000  # subwords (of each side if not joint)
-    )
+    vocab_size: Vocabulary = 6_000  # subwords (of each side if not joint)
     joint_vocab: bool = True  # one subword vocabulary for both languages
     subwords: Literal["bpe", "unigram"] = "bpe"  # SentencePiece's model type
     subword_dropout: Share = 0.0  # BPE-dropout, or unigram sampling of this strength, in training
@@ -53,9 +54,9 @@ class ModelSettings:
     embedding: Positive = 256  # size of a subword's vector
     hidden: Positive = 512  # decoder state; each encoder direction has half of it
     encoder_layers: Positive = 1  # bidirectional layers
-    decoder_layers: Positive = 2
-    cell: Literal["lstm", "gru", "rnn"] = "lstm"
-    attention: Literal["none", "dot", "general", "additive"] = "dot"
+    decoder_layers: Positive = 2  # the first asks the attention, the others use its answer
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"  # in encoder and decoder
+    attention: Literal["none", "dot", "general", "additive"] = "dot"  # none: the model of 2014
     heads: Positive = 1  # more than one: multi-head scaled dot product
     tied: Literal["none", "target", "all"] = "all"  # whose embeddings the output layer shares
     layer_norm: bool = False  # between stacked layers
@@ -67,26 +68,26 @@ class ModelSettings:
 class TrainSettings:
     """The loop: batches, optimizer, schedule, when to look and when to stop."""
 
-    seed: Natural = 1
+    seed: Natural = 1  # another seed, another training
     batch_tokens: Positive = 2_000  # target subwords an update is made of
     accumulate: Positive = 1  # batches summed into one update
-    optimizer: Literal["adam", "adamw"] = "adam"
-    learning_rate: Annotated[float, Meta(gt=0)] = 5e-3  # the schedule's peak
+    optimizer: Literal["adam", "adamw"] = "adam"  # with torch's betas
+    learning_rate: Above = 5e-3  # the schedule's peak
     weight_decay: NonNegative = 0.0  # adamw's decoupled decay
-    schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = "cosine"
+    schedule: Schedule = "cosine"  # constant, inverse_sqrt, cosine, or plateau (halved when stuck)
     warmup_steps: Natural = 300  # the rate rises linearly over these
-    label_smoothing: Share = 0.1
+    label_smoothing: Share = 0.1  # probability spread over the whole vocabulary
     clip_norm: NonNegative = 1.0  # largest global gradient norm; 0: no clipping
     ema: Share = 0.999  # decay of the averaged weights that are validated and kept; 0: none
     max_steps: Natural = 0  # 0: no limit
     max_epochs: Natural = 30  # 0: no limit
     budget: NonNegative = 0.0  # seconds of wall clock the schedule is fitted to; 0: none
-    validate_every: Positive = 500  # steps
-    save_every: Positive = 500  # steps
+    validate_every: Positive = 500  # steps between two validations
+    save_every: Positive = 500  # steps between two checkpoints
     validate_lines: Natural = 1_000  # validation sentences translated for BLEU; 0: all
     best_by: Literal["bleu", "perplexity"] = "bleu"  # which score keeps a model and stops training
     patience: Natural = 10  # validations without a better score before stopping; 0: never
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16"] = "fp32"  # of the products; weights are always fp32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +96,8 @@ class TranslateSettings:
 
     beam: Positive = 5  # 1: greedy
     length_penalty: NonNegative = 1.0  # a hypothesis is ranked by log-probability / length^this
-    max_ratio: Annotated[float, Meta(gt=0)] = (
-        2.0  # longest output, as a multiple of source subwords
-    )
-    max_extra: Positive = 20  # ... plus this many
+    max_ratio: Above = 2.0  # longest output, as a multiple of the source's subwords
+    max_extra: Positive = 20  # ... plus this many subwords
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -328,15 +328,18 @@ def _row_pair(row: Mapping[str, Any], langs: Languages | None, place: str) -> Pa
 
 
 def _read_parquet(path: Path, langs: Languages | None) -> Iterator[Pair]:
-    from pyarrow import ArrowException
-    from pyarrow.parquet import ParquetFile
+    from datasets import load_dataset
 
+    with _telling(path), path.open("rb"):
+        pass  # a file that cannot be opened is told as such
     try:
-        with _telling(path), ParquetFile(path) as table:
-            sides = _find_sides(_fields(table.schema_arrow), langs, str(path))
-            columns = list({side[0] for side in sides})
-            yield from _table_pairs(table.iter_batches(_ROWS, columns=columns), langs, str(path))
-    except (ArrowException, ValueError) as error:
+        with _no_bars():
+            rows = load_dataset("parquet", data_files=str(path), split="train", streaming=True)
+        tables = rows.with_format("arrow").iter(batch_size=_ROWS)
+        yield from _table_pairs(tables, langs, str(path))
+    except NmtError:
+        raise
+    except Exception as error:
         raise CorpusError(f"is not sound Parquet: {_one_line(error)}", path=path) from error
 
 

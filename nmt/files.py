@@ -15,6 +15,9 @@ from pathlib import Path
 
 from nmt.errors import NmtError
 
+PART = ".part"
+"""How the temporary names end; they begin with a dot."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -67,7 +70,7 @@ def cannot_write(path: Path, error: OSError) -> NmtError:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{PART}")
 
 
 def _flush(path: Path) -> None:

@@ -60,6 +60,10 @@ _VOCABULARIES = ((5_000, 2_000), (15_000, 4_000), (60_000, 6_000), (400_000, 8_0
 _VOCABULARIES_ABOVE = ((2_000_000, 16_000), (math.inf, 32_000))
 
 
+_FEW = 20_000  # pairs up to which small batches, and so more updates, win
+_STEPS_A_SECOND = 4  # a guess, for the warm-up of a training that is given a budget
+
+
 def data_choices(pairs: int, asked: Mapping[str, Any]) -> list[Choice]:
     """Settings of the preparation that follow from the corpus's size."""
     size = next(size for most, size in (*_VOCABULARIES, *_VOCABULARIES_ABOVE) if pairs <= most)
@@ -83,11 +87,14 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
     else:
         epochs = max(8, min(60, round(30 * math.sqrt(30_000 / pairs))))
         choices.append(Choice("train.max_epochs", epochs, f"{pairs:,} pairs"))
-    per_epoch = _steps_per_epoch(manifest, int(asked.get("train.batch_tokens", 2_000)))
+    tokens = 1_000 if pairs <= _FEW else 2_000
+    choices.append(Choice("train.batch_tokens", tokens, f"{pairs:,} pairs"))
+    per_epoch = _steps_per_epoch(manifest, int(asked.get("train.batch_tokens", tokens)))
     every = max(100, min(1_000, per_epoch))
     choices.append(Choice("train.validate_every", every, f"an epoch is about {per_epoch:,} steps"))
     choices.append(Choice("train.save_every", every, "as often as validation"))
-    total = int(asked.get("train.max_steps", 0)) or 30 * per_epoch
+    steps = int(asked.get("train.max_steps", 0))
+    total = steps or round(budget * _STEPS_A_SECOND) or 30 * per_epoch
     warmup = min(300, max(1, total // 10))
     choices.append(Choice("train.warmup_steps", warmup, "a tenth of the training, 300 at most"))
     return _unasked(choices, asked)
@@ -145,6 +152,7 @@ def get_ready(request: Request, device: Device, started: float) -> Ready:
     settings_from(request.settings)  # refuse mistakes before any work
     if request.fresh:
         run.clear()
+    run.sweep()
     asked = _as_asked(request)
     before = _read_json(_request_file(run))
     if before is not None and run.config.is_file():
@@ -240,7 +248,7 @@ def _refuse_other(run: Run, before: dict[str, Any], now: dict[str, Any]) -> None
 
 
 def _refuse_occupied(run: Run) -> None:
-    if run.model.exists() or run.config.exists():
+    if run.model.exists():
         raise RunError(
             f"{run.path}: holds a model whose training state is gone or incomplete",
             "use another --out, or --fresh to start over there",

@@ -172,6 +172,8 @@ class Training:
         self.stop_requested = False  # set it to end after the current update
         if run.checkpoint.exists():
             self._resume()
+        else:
+            run.log.unlink(missing_ok=True)  # of a start that did not come to its first checkpoint
 
     @property
     def parameters(self) -> int:

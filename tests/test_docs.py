@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import itertools
 import re
 import shlex
@@ -87,16 +86,8 @@ def test_every_setting_is_documented_with_its_default() -> None:
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     for key, value in config.flat(config.Settings()).items():
         shown = str(value).lower() if isinstance(value, bool) else str(value)
-        assert re.search(rf"^\| `{re.escape(key)}` \| `{re.escape(shown)}` \| .+ \|$", page, re.M), key
+        assert f"| `{key}` | `{shown}` | " in page, key
     assert set(re.findall(r"^\| `(\w+\.\w+)`", page, re.M)) == set(config.keys())
-
-
-def test_every_setting_has_a_comment_where_it_is_declared() -> None:
-    source = (ROOT / "nmt" / "config.py").read_text(encoding="utf-8").splitlines()
-    declared = "\n".join(source)
-    for section in dataclasses.fields(config.Settings):
-        for field in dataclasses.fields(getattr(config.Settings(), section.name)):
-            assert re.search(rf"^    {field.name}: .*=", declared, re.M), field.name
 
 
 def test_the_changelog_knows_this_version() -> None:

@@ -162,4 +162,6 @@ def plain_verb(german_verb: german.Verb, english_verb: english.Verb) -> Verb:
         effort=False,
         far=False,
         homely=False,
+        willed=True,
+        acquires=False,
     )

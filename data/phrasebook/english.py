@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from german import Person
+from german import Person, words
 
 
 class Aspect(Enum):
@@ -188,7 +188,8 @@ def modal_group(modal: str, verb: Verb, person: Person, past: bool) -> VerbGroup
     infinitive = _join(verb.base, verb.tail)
     match modal:
         case "can":
-            return VerbGroup("could" if past else "can", infinitive)
+            able = _simple(BE, person, past).followed_by(f"able to {infinitive}")
+            return able if past else VerbGroup("can", infinitive)
         case "should":
             return VerbGroup("should", infinitive)
         case "would like to":
@@ -205,11 +206,11 @@ def _join(*words: str) -> str:
 
 # --- numbers and times ---------------------------------------------------------------------------
 
-_UNITS = (
+_UNITS = words(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
+)
+_TENS = words("- - twenty thirty forty fifty sixty seventy eighty ninety")
 _IRREGULAR_ORDINALS = {
     "one": "first",
     "two": "second",

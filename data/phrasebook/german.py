@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Write a list of words as one would say it."""
+    return tuple(text.split())
+
+
 class Case(Enum):
     """The row of a declension table."""
 
@@ -154,7 +159,7 @@ def adjective_stem(adjective: str) -> str:
     """Return the form that takes endings: dunkel -> dunkl-, teuer -> teur-, hoch -> hoh-."""
     if adjective == "hoch":
         return "hoh"
-    if adjective.endswith("el") or adjective.endswith(("auer", "euer")):
+    if adjective.endswith(("el", "auer", "euer")):
         return adjective[:-2] + adjective[-1]
     return adjective.removesuffix("e")
 
@@ -340,11 +345,11 @@ def _closed(finite: str, closing: str) -> Bracket:
 
 # --- numbers and times ---------------------------------------------------------------------------
 
-_UNITS = (
+_UNITS = words(
     "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn "
     "fünfzehn sechzehn siebzehn achtzehn neunzehn"
-).split()
-_TENS = "- - zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split()
+)
+_TENS = words("- - zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig")
 _IRREGULAR_ORDINALS = {1: "erst", 3: "dritt", 7: "siebt", 8: "acht"}
 
 
@@ -357,7 +362,13 @@ def number(value: int) -> str:
         return f"{_combining(unit)}und{_TENS[tens]}" if unit else _TENS[tens]
     size, word = (100, "hundert") if value < 1000 else (1000, "tausend")
     count, rest = divmod(value, size)
-    return (_UNITS[count] if count > 1 else "") + word + (number(rest) if rest else "")
+    return (_UNITS[count] if count > 1 else "") + word + _rest_of_number(rest)
+
+
+def _rest_of_number(rest: int) -> str:
+    if not rest:
+        return ""
+    return ("ein" if 100 <= rest < 200 else "") + number(rest)
 
 
 def _combining(unit: int) -> str:

@@ -9,30 +9,33 @@ from __future__ import annotations
 
 import re
 
-from clauses import Adverbial, Clause, Negation, Role
+from clauses import Adverbial, Clause, Negation, Reading, Role
 from german import Case, Concord, relative_pronoun
-from nominals import Nominal, Pronoun, join
+from lexicon import Pair
+from nominals import Nominal, Pronoun, join, prepositional
 
 _RANK = {
-    "early pronoun": -1,
+    "pronoun before the subject": -2,
+    "dative pronoun before the subject": -1,
     "subject": 0,
     "pronoun": 1,
     "dative pronoun": 2,
-    "recipient": 3,
-    "theme": 4,
-    Role.TIME: 5,
-    Role.FREQUENCY: 6,
-    Role.FONDNESS: 6,
-    "new recipient": 7,
-    "definite object": 8,
-    Role.MANNER: 9,
-    "nicht": 10,
-    Role.COMPANY: 11,
-    Role.MEANS: 12,
-    Role.PLACE: 13,
-    "indefinite object": 14,
-    "prepositional object": 15,
-    "complement": 16,
+    "bitte": 3,
+    "recipient": 4,
+    "theme": 5,
+    Role.TIME: 6,
+    Role.FREQUENCY: 7,
+    Role.FONDNESS: 7,
+    "new recipient": 8,
+    "definite object": 9,
+    Role.MANNER: 10,
+    "nicht": 11,
+    Role.COMPANY: 12,
+    Role.MEANS: 13,
+    Role.PLACE: 14,
+    "indefinite object": 15,
+    "prepositional object": 16,
+    "complement": 17,
 }
 
 
@@ -94,7 +97,7 @@ def command(clause: Clause, please: str = "") -> str:
     """Lay out a command: Machen Sie bitte das Radio aus."""
     verb = clause.verb.german
     imperative = verb.imperative(clause.subject.person)
-    return join(imperative, please, _middle(clause, None, with_subject=False), verb.prefix)
+    return join(imperative, _middle(clause, None, False, please), verb.prefix)
 
 
 def tidy(text: str) -> str:
@@ -107,10 +110,11 @@ def tidy(text: str) -> str:
 # --- the middle field ----------------------------------------------------------------------------
 
 
-def _middle(clause: Clause, fronted: Adverbial | None, with_subject: bool) -> str:
+def _middle(clause: Clause, fronted: Adverbial | None, with_subject: bool, please: str = "") -> str:
     ranked = [
         *_subject_and_reflexive(clause, with_subject),
         *_objects(clause),
+        (_RANK["bitte"], please),
         *((_RANK[a.role], a.words.german) for a in clause.adverbials if a is not fronted),
     ]
     if clause.negation is Negation.NICHT:
@@ -130,35 +134,45 @@ def _with_relative(nominal: Nominal, case: Case) -> str:
     return nominal.german(case) + trail
 
 
-def _subject_and_reflexive(clause: Clause, with_subject: bool) -> list[tuple[float, str]]:
-    """Place the subject first, but sich before a full noun: Heute freut sich der Mann."""
-    placed: list[tuple[float, str]] = []
+def _subject_and_reflexive(clause: Clause, with_subject: bool) -> list[tuple[int, str]]:
+    placed: list[tuple[int, str]] = []
     if with_subject:
         placed.append((_RANK["subject"], _subject(clause)))
     if clause.verb.reflexive:
-        early = with_subject and not clause.subject.pronominal
-        rank = _RANK["subject"] - 1 if early else _RANK["pronoun"]
-        placed.append((rank, reflexive_of(clause.subject)))
+        placed.append((_pronoun_rank(clause, "pronoun"), reflexive_of(clause.subject)))
     return placed
+
+
+def _pronoun_rank(clause: Clause, name: str) -> int:
+    """Pronouns slip in before a full noun: Heute freut sich der Mann, gestern half mir Anna."""
+    return _RANK[name if clause.subject.pronominal else f"{name} before the subject"]
 
 
 def reflexive_of(subject: Nominal) -> str:
     return subject.reflexive if isinstance(subject, Pronoun) else "sich"
 
 
-def _objects(clause: Clause) -> list[tuple[float, str]]:
-    placed: list[tuple[float, str]] = []
+def _objects(clause: Clause) -> list[tuple[int, str]]:
+    placed: list[tuple[int, str]] = []
     if clause.recipient:
-        placed.append((_recipient_rank(clause.recipient), clause.recipient.german(Case.DATIVE)))
+        rank = _recipient_rank(clause, clause.recipient)
+        placed.append((rank, clause.recipient.german(Case.DATIVE)))
     if clause.object:
-        phrase = join(clause.verb.preposition, clause.object.german(clause.verb.case))
-        placed.append((_object_rank(clause, clause.object), phrase))
+        placed.append((_object_rank(clause, clause.object), _object_phrase(clause, clause.object)))
     return placed
 
 
-def _recipient_rank(recipient: Nominal) -> int:
+def _object_phrase(clause: Clause, obj: Nominal) -> str:
+    """The object with its preposition: vom Meer, but an das Meer."""
+    preposition, case = clause.verb.preposition, clause.verb.case
+    if preposition and case is Case.DATIVE:
+        return prepositional(Pair(preposition, ""), obj, case).german
+    return join(preposition, obj.german(case))
+
+
+def _recipient_rank(clause: Clause, recipient: Nominal) -> int:
     if recipient.pronominal:
-        return _RANK["dative pronoun"]
+        return _pronoun_rank(clause, "dative pronoun")
     return _RANK["recipient" if recipient.definite else "new recipient"]
 
 
@@ -167,19 +181,13 @@ def _object_rank(clause: Clause, obj: Nominal) -> int:
     if clause.verb.preposition:
         return _RANK["prepositional object"]
     if obj.pronominal:
-        return _RANK["early pronoun" if _is_experienced(clause) else "pronoun"]
+        return _pronoun_rank(clause, "pronoun")
     if not obj.definite:
         return _RANK["indefinite object"]
     frequencies = [a for a in clause.adverbials if a.role is Role.FREQUENCY]
-    settled = any(a.reading.name == "RESULT" for a in frequencies)
+    settled = any(a.reading is Reading.RESULT for a in frequencies)
     early = clause.negation is Negation.NICHT or settled
     return _RANK["theme" if early else "definite object"]
-
-
-def _is_experienced(clause: Clause) -> bool:
-    """Whether the dative is a person whom a thing pleases: Gefallen Ihnen die Blumen?"""
-    dative = clause.verb.case is Case.DATIVE and clause.verb.aspect == "state"
-    return dative and not clause.subject.pronominal
 
 
 def _trailing(clause: Clause) -> str:

@@ -15,15 +15,16 @@ from typing import Any
 
 import english
 import german
+from german import Case, Concord
 
 LEXICON = Path(__file__).parent / "lexicon.toml"
 
 _GENDERS = {
-    "der": german.Concord.MASCULINE,
-    "die": german.Concord.FEMININE,
-    "das": german.Concord.NEUTER,
+    "der": Concord.MASCULINE,
+    "die": Concord.FEMININE,
+    "das": Concord.NEUTER,
 }
-_NATURAL_PRONOUN = {german.Concord.MASCULINE: "he", german.Concord.FEMININE: "she"}
+_NATURAL_PRONOUN = {Concord.MASCULINE: "he", Concord.FEMININE: "she"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Pair:
     english: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each word exists once
 class Noun:
     """A noun; `pronoun` is what English calls one of its kind: he, she, it, or nothing safe."""
 
@@ -69,7 +70,7 @@ class Adjective:
     predicative: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each word exists once
 class Verb:
     """A verb of both languages with what it demands of its subject, objects and surroundings."""
 
@@ -77,7 +78,7 @@ class Verb:
     english: english.Verb
     subject: str
     object: str
-    case: german.Case
+    case: Case
     preposition: str
     recipient: str
     complements: tuple[str, ...]
@@ -94,10 +95,28 @@ class Verb:
     effort: bool
     far: bool
     homely: bool
+    willed: bool
+    acquires: bool
 
     @property
     def is_progressive(self) -> bool:
         return self.aspect != "state"
+
+    @property
+    def takes_accusative(self) -> bool:
+        return self.case is Case.ACCUSATIVE and not self.preposition
+
+    @property
+    def takes_effort(self) -> bool:
+        """Whether one may be too tired or too busy for it."""
+        return self.effort and self.aspect in ("activity", "event")
+
+    @property
+    def leaves_result(self) -> bool:
+        """Whether one may ask if it has been done yet."""
+        bounded = self.aspect == "event" or (self.aspect == "activity" and bool(self.object))
+        deliberate = self.effort or not self.object
+        return bounded and deliberate and not self.preposition and not self.complements
 
 
 @dataclass(frozen=True)
@@ -210,7 +229,7 @@ def _pronoun(noun: german.Noun, kind: str) -> str:
 def _german_noun(entry: str) -> german.Noun:
     article, _, forms = entry.partition(" ")
     if forms.endswith("(pl)"):
-        return german.Noun("", german.Concord.PLURAL, forms.removesuffix(" (pl)"))
+        return german.Noun("", Concord.PLURAL, forms.removesuffix(" (pl)"))
     singular, *others = forms.split(", ")
     oblique = others[0].removeprefix("den ") if len(others) == 2 else ""
     return german.Noun(singular, _GENDERS[article], others[-1] if others else "", oblique)
@@ -226,7 +245,9 @@ def _adjectives_by_noun(
     described: dict[str, list[Adjective]] = {}
     for group in groups:
         members = [noun.name for kind in group["of"] for noun in nouns[kind]]
-        adjectives = [_adjective(*words, group) for words in group["words"].items()]
+        adjectives = [
+            _adjective(word, translation, group) for word, translation in group["words"].items()
+        ]
         for name in members:
             described.setdefault(name, []).extend(adjectives)
     return {name: tuple(adjectives) for name, adjectives in described.items()}
@@ -252,7 +273,7 @@ def _verb(entry: Mapping[str, Any]) -> Verb:
         english=english.Verb.parse(entry["en"]),
         subject=entry.get("subject", "person"),
         object=entry.get("object", ""),
-        case=german.Case.DATIVE if case == "dat" else german.Case.ACCUSATIVE,
+        case=Case.DATIVE if case == "dat" else Case.ACCUSATIVE,
         preposition=preposition,
         recipient=entry.get("recipient", ""),
         complements=tuple(entry.get("complement", ())),
@@ -269,6 +290,8 @@ def _verb(entry: Mapping[str, Any]) -> Verb:
         effort=entry.get("effort", True),
         far=entry.get("far", False),
         homely=entry.get("homely", False),
+        willed=entry.get("willed", True),
+        acquires=entry.get("acquires", False),
     )
 
 

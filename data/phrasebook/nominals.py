@@ -239,16 +239,6 @@ class Demonstrative(Determiner):
         return f"{'these' if plural else 'this'} {rest}"
 
 
-class Interrogative(Determiner):
-    """welcher Tisch, which table."""
-
-    def german(self, case: Case, concord: Concord) -> str:
-        return german.dieser_word("welch", case, concord)
-
-    def english(self, rest: str, plural: bool) -> str:
-        return f"which {rest}"
-
-
 @dataclass(frozen=True)
 class Possessive(Determiner):
     """mein Tisch, my table."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 import english
 import german
 from clauses import Adverbial, Clause, Negation, Reading, Role, copula_verb, plain_verb
-from german import Case, Person, Tense
+from german import Case, Person, Tense, words
 from lexicon import Adjective, Complement, Lexicon, Noun, Pair, Place, Verb
 from nominals import (
     DU,
@@ -54,12 +54,14 @@ _SEVERAL = ("garment", "item", "book", "pet", "picture", "load")
 _BEFORE_COLOUR = ("size", "age", "looks", "value")
 _ANYONE = (ER, SIE, WIR, ICH, SIE_ALL)
 _ADDRESSEES = (DU, IHR, FORMAL)
-_HABITUAL = (
+_HABITUAL = words(
     "fruit dish pastry foodstuff drink book letter writing tale joke words task song gift"
-).split()
+)
+_HOUSEHOLD = ("opening", "device", "machine", "room", "fixture", "sight", "wall", "transport")
+_WANTED = ("needed", "belonging", "seen")
 _SPEAKERS = (ICH, DU, WIR, IHR)
 _OBJECT_PRONOUNS = (ICH, DU, ER, WIR, IHR)
-_OWNERS = (ICH, ICH, ICH, WIR, WIR, DU, ER)
+_OWNERS = (ICH, ICH, ICH, WIR, WIR, DU)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Timing:
     tense: Tense = Tense.PRESENT
     modal: Pair | None = None
     adverbials: tuple[Adverbial, ...] = ()
+    general: bool = False
 
 
 class Sampler:
@@ -106,15 +109,15 @@ class Sampler:
             return self.thing(self.noun(kind), known=True)
         if kind == "youth":
             return self.person_phrase(kind)
-        draw = self.weighted(
-            [
-                (0.30, lambda: self.choice(_ANYONE)),
-                (0.12, self.name),
-                (0.05, self.couple),
-                (0.53, lambda: self.person_phrase(kind)),
-            ]
-        )
-        return draw()
+        shapes = [(0.30, "pronoun"), (0.12, "name"), (0.05, "couple"), (0.53, "noun")]
+        match self.weighted(shapes):
+            case "pronoun":
+                return self.choice(_ANYONE)
+            case "name":
+                return self.name()
+            case "couple":
+                return self.couple()
+        return self.person_phrase(kind)
 
     def addressee(self) -> Pronoun:
         return self.choice(_ADDRESSEES)
@@ -160,7 +163,8 @@ class Sampler:
             return Possessive(owner)
         if self.chance(0.07):
             return NamedOwner(self.choice(self.lexicon.women + self.lexicon.men))
-        return Possessive(self.choice(_OWNERS))
+        # His own or another's, sein leaves open; so nobody is given another man's relatives.
+        return Possessive(self.choice(_OWNERS if owner else (*_OWNERS, ER)))
 
     def coreferent(self, nominal: Nominal) -> Pronoun:
         """The pronoun for somebody already mentioned; the caller drew one that has such."""
@@ -206,7 +210,8 @@ class Sampler:
             return self.described(NounPhrase(noun, Possessive(owner), plural), 0.25)
         if self.chance(0.05) and noun in self.lexicon.nouns["owned"]:
             return NounPhrase(noun, self.other_owner())
-        determiner, plural = self.introduction(1.0 if known else 0.55)
+        household = 0.9 if noun.kind in _HOUSEHOLD else 0.55
+        determiner, plural = self.introduction(1.0 if known else household)
         return self.described(NounPhrase(noun, determiner, plural), 0.3)
 
     def other_owner(self) -> Determiner:
@@ -306,7 +311,7 @@ class Sampler:
             case "narrative":
                 return Timing(Tense.PRETERITE, adverbials=(self.past(verb),))
             case "habit":
-                return Timing(adverbials=(self._habit(),))
+                return Timing(adverbials=(self._habit(verb),))
             case "since":
                 return Timing(adverbials=(self.time(verb.since, Reading.SINCE),))
             case "modal":
@@ -334,8 +339,11 @@ class Sampler:
             return Timing(Tense.FUTURE, adverbials=self._perhaps(adverbial))
         return Timing(adverbials=(adverbial,))
 
-    def _habit(self) -> Adverbial:
-        return self.frequency() if self.chance(0.5) else self.time("habit", Reading.HABIT)
+    def _habit(self, verb: Verb) -> Adverbial:
+        regular = verb.homely or not verb.object
+        if regular and self.chance(0.5):
+            return self.time("habit", Reading.HABIT)
+        return self.frequency()
 
     def _modal(self, verb: Verb) -> Timing:
         modal = self.choice(self.lexicon.modals)
@@ -358,7 +366,11 @@ class Sampler:
         nouns = self.lexicon.nouns
 
         def fits(verb: Verb) -> bool:
-            return bool(verb.object) and accept_verb(verb) and any(map(accept_noun, nouns[verb.object]))
+            return (
+                bool(verb.object)
+                and accept_verb(verb)
+                and any(map(accept_noun, nouns[verb.object]))
+            )
 
         verb = self.verb(fits)
         return verb, self.choice([noun for noun in nouns[verb.object] if accept_noun(noun)])
@@ -374,8 +386,15 @@ class Sampler:
         """Draw a clause; `decorated` scales how often place, manner and the like are told."""
         verb = verb or self.choice(self.lexicon.verbs)
         subject = subject or self.subject(verb.subject)
-        timing = timing or self.timing_for(verb)
-        bare = Clause(subject, verb, timing.tense, timing.modal, adverbials=timing.adverbials)
+        timing = _as_spoken(timing or self.timing_for(verb), subject)
+        bare = Clause(
+            subject,
+            verb,
+            timing.tense,
+            timing.modal,
+            adverbials=timing.adverbials,
+            general=timing.general,
+        )
         clause = self.with_objects(bare)
         if self.chance(negated) and _deniable(clause):
             return self.denied(clause)
@@ -395,7 +414,8 @@ class Sampler:
     def fitting_object(self, clause: Clause) -> Nominal:
         """Draw an object; what happens again and again happens to several: jeden Tag Briefe."""
         obj = self.object_of(clause.verb, clause.subject)
-        habitual = any(a.reading is Reading.HABIT for a in clause.adverbials)
+        readings = [adverbial.reading for adverbial in clause.adverbials]
+        habitual = clause.general or Reading.HABIT in readings
         several = isinstance(obj, NounPhrase) and not isinstance(obj.determiner, Possessive)
         if habitual and several and isinstance(obj, NounPhrase) and obj.noun.kind in _HABITUAL:
             return replace(obj, determiner=Bare(), plural=obj.noun.countable, adjectives=())
@@ -403,13 +423,13 @@ class Sampler:
 
     def object_of(self, verb: Verb, subject: Nominal) -> Nominal:
         """Draw an object of the kind the verb takes, never the subject itself."""
-        owner = subject.pronoun
+        owner = None if verb.acquires else subject.pronoun
         noun = self.until(
-            lambda: self.noun(verb.object), lambda noun: noun.name not in _names(subject)
+            lambda: self.noun(verb.object), lambda noun: noun.singular not in _names(subject)
         )
         if noun in self.lexicon.nouns["person"]:
             return self.person_object(verb, subject, noun.name)
-        return self.thing(noun, owner)
+        return self.thing(noun, owner, known=verb.aspect == "state" and verb.object not in _WANTED)
 
     def person_object(self, verb: Verb, subject: Nominal, name: str) -> Nominal:
         if self.chance(0.2):
@@ -430,7 +450,7 @@ class Sampler:
             return self.object_pronoun(subject, Case.DATIVE)
         return self.until(
             lambda: self.person_phrase("person", subject.pronoun),
-            lambda phrase: phrase.noun.name not in _names(subject),
+            lambda phrase: phrase.noun.singular not in _names(subject),
         )
 
     def with_circumstances(self, clause: Clause, scale: float) -> Clause:
@@ -458,7 +478,7 @@ class Sampler:
         else:
             companion = self.until(
                 lambda: self.person_phrase("bound_kin", subject.pronoun),
-                lambda phrase: phrase.noun.name not in _names(subject),
+                lambda phrase: phrase.noun.singular not in _names(subject),
             )
         return Adverbial(prepositional(Pair("mit", "with"), companion, Case.DATIVE), Role.COMPANY)
 
@@ -507,18 +527,16 @@ class Sampler:
         return self.busy(person, tense)
 
     def busy(self, person: Pronoun, tense: Tense) -> Clause:
-        """Say that somebody has to work, get up early or help somebody."""
+        """Say that somebody has to work."""
         work = next(v for v in self.lexicon.verbs if v.german.base == "arbeiten")
         must = next(m for m in self.lexicon.modals if m.german == "müssen")
         return Clause(person, work, tense, must)
 
     def opportunity(self, person: Pronoun, tense: Tense = Tense.PRESENT) -> Clause:
         """Draw what lets people do things."""
-        if self.chance(0.5):
+        if self.chance(0.6):
             return Clause(person, HABEN, tense, complement=Pair("Zeit", "time"))
-        if self.chance(0.5):
-            return replace(self.busy(person, tense), negation=Negation.NICHT)
-        return self.mood(person, self.choice(("gesund", "glücklich", "fertig")), tense)
+        return replace(self.busy(person, tense), negation=Negation.NICHT)
 
 
 _PAST_MODALS = ("können", "müssen", "wollen", "dürfen")
@@ -534,8 +552,16 @@ def _timings(verb: Verb) -> list[tuple[float, str]]:
         return [(4.0, "past"), (1.0, "narrative")]
     habit = [(2.0, "habit")] if verb.repeatable else []
     since = [(1.0, "since")] if verb.since else []
+    modal = [(2.0, "modal"), (0.8, "past modal")] if verb.willed else []
     common = [(1.5, "bare"), (1.5, "now"), (2.5, "past"), (0.8, "narrative"), (2.0, "future")]
-    return [*common, (2.0, "modal"), (0.8, "past modal"), *habit, *since]
+    return [*common, *modal, *habit, *since]
+
+
+def _as_spoken(timing: Timing, subject: Nominal) -> Timing:
+    """Nobody is addressed in the Präteritum of a full verb: not Löstet ihr, but Habt ihr gelöst."""
+    addressed = subject.english_person in (Person.YOU, Person.YOU_ALL)
+    bookish = timing.tense is Tense.PRETERITE and not timing.modal
+    return replace(timing, tense=Tense.PERFECT) if addressed and bookish else timing
 
 
 def _for_people(verb: Verb) -> bool:
@@ -555,7 +581,7 @@ def _deniable(clause: Clause) -> bool:
 
 
 def _names(nominal: Nominal) -> tuple[str, ...]:
-    return (nominal.noun.name,) if isinstance(nominal, NounPhrase) else ()
+    return (nominal.noun.singular,) if isinstance(nominal, NounPhrase) else ()
 
 
 def _distinct(pronoun: Pronoun, subject: Nominal) -> bool:
