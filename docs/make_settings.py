@@ -1,6 +1,6 @@
 """Writes docs/settings.md from the declarations in nmt/config.py.
 
-    python docs/make_settings.py
+python docs/make_settings.py
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ attention = "additive"
 ```
 
 Where nothing is given, `data.vocab_size`, `train.precision`, `train.max_epochs`, `train.patience`,
-`train.batch_tokens`, `train.validate_every`, `train.save_every` and `train.warmup_steps` follow from the corpus, the
-budget and the device; the first lines of a training say how, and why. The others have the defaults
-below.
+`train.batch_tokens`, `train.validate_every`, `train.save_every` and `train.warmup_steps` follow
+from the corpus, the budget and the device; the first lines of a training say how, and why. The
+others have the defaults below.
 """
 _SECTION = re.compile(r"^class (Data|Model|Train|Translate)Settings:")
 _FIELD = re.compile(r"^    (\w+): (.+) = (.+?)  # (.+)$")
@@ -40,7 +40,9 @@ def page() -> str:
             lines.append(f"\n## {section}\n\n{_HEADER}")
         elif section and (match := _FIELD.match(line)):
             name, kind, default, meaning = match.groups()
-            lines.append(f"| `{section}.{name}` | `{_plain(default)}` | {_meaning(kind, meaning)} |")
+            lines.append(
+                f"| `{section}.{name}` | `{_plain(default)}` | {_meaning(kind, meaning)} |"
+            )
         elif line.startswith("class "):
             section = ""
     return "\n".join(lines).rstrip() + "\n"

@@ -5,6 +5,7 @@ Nothing heavy is imported before a command needs it: `nmt --help` never loads to
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -384,7 +385,7 @@ def _translator(trained: Trained, beam: int | None, precision: PrecisionName) ->
 
 @contextmanager
 def _reading(file: Path | None) -> Iterator[Any]:
-    if file is None:
+    if file is None or str(file) == "-":
         if sys.stdin is None:
             raise CorpusError("stdin is closed", "give a FILE, or pipe the lines in")
         # Unbuffered: a thread that still waits in a buffered read would end the process badly.
@@ -470,12 +471,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")
-    code = _run()
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _forget_stdout()
-    sys.exit(code)
+    sys.exit(_run())
 
 
 def _run(arguments: list[str] | None = None) -> int:
@@ -485,18 +481,20 @@ def _run(arguments: list[str] | None = None) -> int:
     try:
         signal.signal(signal.SIGTERM, terminate)
         result = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except NmtError as error:
         if console.debug:
             raise
         console.error(error.message, error.advice)
         return 1
-    except SystemExit:  # the option parser's answer to a closed pipe, and to nothing else
+    except (BrokenPipeError, SystemExit):  # the latter is the option parser's for the former
         _forget_stdout()
         return 0
     except OSError as error:
         if console.debug:
             raise
+        _forget_stdout()
         console.error(f"cannot read or write: {error.filename or 'stdout'}: {error.strerror}")
         return 1
     except _Terminated:
@@ -519,5 +517,7 @@ def _usage(error: Exception) -> int:
 
 
 def _forget_stdout() -> None:
-    """Whoever read our output has gone: write the rest nowhere, without a complaint."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Nobody can read our output any more: what is still buffered goes nowhere, silently."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError):
+        os.dup2(nowhere, sys.stdout.fileno())

@@ -110,6 +110,15 @@ class Settings:
     translate: TranslateSettings = field(default_factory=TranslateSettings)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A setting that nobody asked for, and why it has its value."""
+
+    key: str
+    value: Any
+    why: str
+
+
 PRESETS: dict[str, Layer] = {
     # Sutskever et al. 2014, Cho et al. 2014: the source squeezed into one vector.
     "seq2seq": {"model.attention": "none"},

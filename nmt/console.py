@@ -98,7 +98,7 @@ def show_beginning(console: Console, ready: Ready) -> None:
         console.say(f"resuming {training.run.path} at step {progress.step:,} after {spent}")
     else:
         show_manifest(console, training.data.manifest)
-    for choice in ready.choices:
+    for choice in training.choices:
         console.say(f"chosen: {choice.key} = {choice.value} ({choice.why})")
     model = settings.model
     heads = f", {model.heads} heads" if model.heads > 1 else ""

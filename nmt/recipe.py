@@ -15,22 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from nmt.checkpoint import Run, read_config, write_config
-from nmt.config import DataSettings, Settings, flat, settings_from
+from nmt.config import Choice, DataSettings, Settings, flat, settings_from
 from nmt.corpus import Corpus
 from nmt.device import Device
 from nmt.errors import RunError, SettingsError
 from nmt.files import replacing, write_text
 from nmt.prepare import MANIFEST, Manifest, Preparation, Prepared
 from nmt.training import Training
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A setting that nobody asked for, and why it has its value."""
-
-    key: str
-    value: Any
-    why: str
 
 
 @dataclass(frozen=True)
@@ -49,7 +40,6 @@ class Ready:
     """A training that can run, and how it came about."""
 
     training: Training
-    choices: Sequence[Choice]
     resumed: bool
 
 
@@ -158,7 +148,7 @@ def get_ready(request: Request, device: Device, started: float) -> Ready:
     if before is not None and run.config.is_file():
         _refuse_other(run, before, asked)
         settings, data = read_config(run), Prepared.open(_data_folder(request, run))
-        return Ready(Training(run, settings, data, device, started), (), resumed=True)
+        return Ready(Training(run, settings, data, device, started), resumed=True)
     _refuse_occupied(run)
     return _begin(request, run, asked, device, started)
 
@@ -181,7 +171,7 @@ def _begin(request: Request, run: Run, asked: Any, device: Device, started: floa
         request.settings,
     )
     _write_run(run, settings, data, asked)
-    return Ready(Training(run, settings, data, device, started), choices, resumed=False)
+    return Ready(Training(run, settings, data, device, started, choices), resumed=False)
 
 
 def _write_run(run: Run, settings: Settings, data: Prepared, asked: Any) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from nmt.batches import Batch, Batches, Position, grouped
 from nmt.checkpoint import Run, read_tensors, restore, weights_of, write_tensors
-from nmt.config import Settings, TrainSettings
+from nmt.config import Choice, Settings, TrainSettings
 from nmt.device import Device, autocast
 from nmt.errors import RunError, TrainingError
 from nmt.evaluate import batch_loss, bleu, perplexity, perplexity_of
@@ -37,6 +37,15 @@ _SKIPPED = 20  # updates in a row that may be skipped for not being finite
 
 
 # --- events -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Started:
+    """The first event of a run: what is trained, and what was chosen."""
+
+    parameters: int
+    device: str
+    choices: Sequence[Choice]
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,14 @@ class Finished:
     best_bleu: float
 
 
-Event = Stepped | Validated | Saved | Finished
+_NAMES = {
+    Started: "start",
+    Stepped: "step",
+    Validated: "validation",
+    Saved: "saved",
+    Finished: "finished",
+}
+Event = Started | Stepped | Validated | Saved | Finished
 
 
 # --- what a checkpoint remembers ----------------------------------------------------------------
@@ -149,13 +165,20 @@ class Training:
 
     Args:
         started: `time.monotonic()` when the command began, so that a budget counts everything.
+        choices: the settings that were chosen for this corpus and device; for the log.
     """
 
     def __init__(
-        self, run: Run, settings: Settings, data: Prepared, device: Device, started: float
+        self,
+        run: Run,
+        settings: Settings,
+        data: Prepared,
+        device: Device,
+        started: float,
+        choices: Sequence[Choice] = (),
     ) -> None:
         self.run, self.settings, self.data, self.device = run, settings, data, device
-        self.started = started
+        self.started, self.choices = started, choices
         self.progress = Progress()
         torch.manual_seed(settings.train.seed)
         sizes = len(data.vocabulary.source), len(data.vocabulary.target)
@@ -184,6 +207,8 @@ class Training:
         progress, train = self.progress, self.settings.train
         if progress.finished:
             return
+        if not progress.log_bytes:
+            yield self._log(Started(self.parameters, self.device.name, self.choices))
         batches = self.batches.start_at(progress.position)
         window_started = time.monotonic()
         while True:
@@ -414,9 +439,7 @@ class Training:
 
     def _log(self, event: Event) -> Event:
         """Append an event to log.jsonl."""
-        name = {Stepped: "step", Validated: "validation", Finished: "finished"}.get(
-            type(event), "saved"
-        )
+        name = _NAMES[type(event)]
         line = json.dumps({"event": name, "time": time.time(), **asdict(event)}, ensure_ascii=False)
         content = f"{line}\n".encode()
         try:

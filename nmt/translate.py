@@ -67,7 +67,7 @@ class Translator:
 
     def translate(self, lines: Sequence[str]) -> list[Translation]:
         """One translation for each line, in order."""
-        pieces = [self._pieces(line) for line in lines]
+        pieces = self._pieces(lines)
         flat = [piece for line in pieces for piece in line]
         found = iter(self._search(flat))
         return [
@@ -75,10 +75,14 @@ class Translator:
             for line, parts in zip(lines, pieces, strict=True)
         ]
 
-    def _pieces(self, line: str) -> list[Ids]:
-        """The ids of a line, cut where it is too long; nothing for a blank line."""
-        ids = [] if is_blank(line) else self.vocabulary.source.encode([line])[0]
-        return split_long(ids, self.longest, self.vocabulary.source) if ids else []
+    def _pieces(self, lines: Sequence[str]) -> list[list[Ids]]:
+        """The ids of each line, cut where they are too long; nothing for a blank line."""
+        subwords = self.vocabulary.source
+        encoded = zip(lines, subwords.encode(lines), strict=True)
+        return [
+            split_long(ids, self.longest, subwords) if ids and not is_blank(line) else []
+            for line, ids in encoded
+        ]
 
     def _search(self, sources: Sequence[Ids]) -> list[list[Hypothesis]]:
         """Search every source, those of one padded length together."""
