@@ -311,7 +311,8 @@ def info(
     rows = []
     for section, values in facts.items():
         for number, (key, value) in enumerate(values.items()):
-            rows.append((section if not number else "", key, str(value)))
+            shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+            rows.append((section if not number else "", key, shown))
     print_table(rows, (), sys.stdout)
 
 
@@ -455,13 +456,18 @@ class _Terminated(BaseException):
 
 
 class _Closed(io.RawIOBase):
-    """Stands for a stdout that was closed before we began: writing to it is an error."""
+    """Stands for a stdout that was closed before we began: the first write is an error."""
+
+    told = False
 
     def writable(self) -> bool:
         return True
 
-    def write(self, _: Any) -> int:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    def write(self, data: Any) -> int:
+        if not self.told:
+            self.told = True
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return len(data)
 
 
 def main() -> None:

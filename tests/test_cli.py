@@ -348,6 +348,18 @@ def test_an_output_file_appears_whole(run: Path, tmp_path: Path) -> None:
     assert "cannot be written" in fails("translate", run, "--output", out / "x", stdin=b"ba\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no shell that closes a stream")
+def test_a_stdout_closed_beforehand_is_told(run: Path) -> None:
+    command = f'echo ba | "{sys.executable}" -m nmt translate "{run}" >&-'
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr == "nmt: cannot read or write: stdout: Bad file descriptor\n"
+    command = f'"{sys.executable}" -m nmt translate "{run}" <&-'
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "stdin is closed" in result.stderr
+
+
 def test_stdin_closed_at_once(run: Path) -> None:
     result = nmt("translate", run, stdin=b"")
     assert (result.code, result.out) == (0, b"")
