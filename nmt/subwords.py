@@ -7,9 +7,11 @@ ids are named here and nowhere else.
 from __future__ import annotations
 
 import io
-import threading
+import math
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import sentencepiece as spm
@@ -22,6 +24,8 @@ SPECIALS = 4
 
 Ids = list[int]
 
+_DRAWS = 8  # segmentations drawn anew for each distinct word of a text; then they are repeated
+_NBEST = 32  # of a word's segmentations, for sampling from a unigram model
 _LONGEST_TRAINING_LINE = 16_384  # bytes; SentencePiece leaves longer lines out of its training
 
 
@@ -33,6 +37,10 @@ class Subwords:
             raise RuntimeError("it is empty")
         self.proto = proto
         self._processor = spm.SentencePieceProcessor(model_proto=proto)
+        self._scores = {
+            self._processor.id_to_piece(i): self._processor.get_score(i)
+            for i in range(SPECIALS, len(self))
+        }
 
     def __len__(self) -> int:
         return int(self._processor.vocab_size())
@@ -43,28 +51,46 @@ class Subwords:
         return ids
 
     def sample(self, lines: Sequence[str], strength: float, seed: int) -> list[Ids]:
-        """A random segmentation of each line, the same for the same seed.
+        """A random segmentation of each line, the same for the same seed on every machine.
 
-        BPE: each merge is skipped with probability `strength` (Provilkov et al. 2020).
-        Unigram: segmentations drawn with exponent 1 − `strength` (Kudo 2018), so that for both
-        a larger strength means more noise.
+        BPE: each merge is passed over with probability `strength` (Provilkov et al. 2020).
+        Unigram: drawn from a word's best segmentations with exponent 1 − `strength` (Kudo 2018).
+        Pieces never cross a word's boundary, so a line is drawn word by word. (SentencePiece's
+        own sampling cannot be repeated in another process, whatever its seed.)
         """
-        drawn: list[list[Ids]] = []
-        alpha = strength if self._is_bpe() else 1 - strength
+        generator = random.Random(seed)
+        draw = self._draw_bpe if self._is_bpe() else self._draw_unigram
+        drawn: dict[str, list[Ids]] = {}
 
-        def draw() -> None:
-            spm.set_random_generator_seed(seed % 2**32)
-            drawn.append(
-                self._processor.encode(
-                    list(lines), enable_sampling=True, alpha=alpha, nbest_size=-1, num_threads=1
-                )
-            )
+        def one(word: str) -> Ids:
+            known = drawn.setdefault(word, [])
+            if len(known) == _DRAWS:
+                return generator.choice(known)
+            known.append(draw(word, strength, generator))
+            return known[-1]
 
-        # SentencePiece seeds its generator once a thread: a fresh thread is a fresh generator.
-        thread = threading.Thread(target=draw)
-        thread.start()
-        thread.join()
-        return drawn[0]
+        words = (filter(None, self._processor.normalize(line).split("▁")) for line in lines)
+        return [[i for word in line for i in one(f"▁{word}")] for line in words]
+
+    def _draw_bpe(self, word: str, dropout: float, generator: random.Random) -> Ids:
+        symbols = list(word)
+        while True:
+            merges = [
+                (self._scores[pair], at)
+                for at, pair in enumerate(map("".join, pairwise(symbols)))
+                if pair in self._scores and generator.random() >= dropout
+            ]
+            if not merges:
+                return [self._processor.piece_to_id(symbol) for symbol in symbols]
+            _, at = max(merges, key=lambda merge: (merge[0], -merge[1]))
+            symbols[at : at + 2] = ["".join(symbols[at : at + 2])]
+
+    def _draw_unigram(self, word: str, strength: float, generator: random.Random) -> Ids:
+        best = self._processor.nbest_encode(word.removeprefix("▁"), nbest_size=_NBEST)
+        scores = [sum(map(self._processor.get_score, ids)) for ids in best]
+        weights = [math.exp((1 - strength) * (score - max(scores))) for score in scores]
+        ids: Ids = generator.choices(best, weights)[0]
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """One line of text: never a line break, whatever the ids spell."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from conftest import toy_pairs
 
@@ -26,6 +30,27 @@ def test_sampling_is_another_spelling_of_the_same_text(kind: str) -> None:
     assert sampled == subwords.sample(LINES, 0.3, seed=7)
     assert sampled != subwords.sample(LINES, 0.3, seed=8)
     assert sampled != subwords.encode(LINES)
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_sampling_is_the_same_in_another_process(kind: str, tmp_path: Path) -> None:
+    """SentencePiece's own sampling is not, and a training that resumes needs it to be."""
+    settings = DataSettings(vocab_size=60, subwords=kind)  # type: ignore[arg-type]
+    subwords = Vocabulary.learn(LINES, LINES, settings, 2).source
+    (tmp_path / "subwords.model").write_bytes(subwords.proto)
+    script = (
+        "import sys; from pathlib import Path; from nmt.subwords import Vocabulary\n"
+        "subwords = Vocabulary.load(Path(sys.argv[1])).source\n"
+        "print(subwords.sample(sys.argv[2:], 0.3, seed=7))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path), *LINES[:50]]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == str(subwords.sample(LINES[:50], 0.3, seed=7))
+
+
+def test_bpe_without_dropout_is_sentencepieces() -> None:
+    subwords = Vocabulary.learn(LINES, LINES, DataSettings(vocab_size=60), 2).source
+    assert subwords.sample(LINES, 0.0, seed=1) == subwords.encode(LINES)
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
