@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,7 @@ IdsLike = np.ndarray | Sequence[int]
 SHORTEST = 4  # padded length of the shortest sequence
 
 _POOL = 65_536  # pairs sorted together
+_SOURCE_TOKENS = 4  # source subwords a batch may have for each target one of its budget
 _PREFETCHED = 8  # batches made ahead of the training
 
 
@@ -75,7 +76,7 @@ class Batches:
     seed: int
     subword_dropout: float = 0.0
 
-    def start_at(self, position: Position) -> Iterator[Batch]:
+    def start_at(self, position: Position) -> Generator[Batch, None, None]:
         """All batches from `position` on, epoch after epoch, made in a background thread."""
         return _ahead(self._from(position), _PREFETCHED)
 
@@ -203,15 +204,16 @@ def _groups(
     groups, start = [], 0
     while start < len(order):
         rows = max(1, tokens // int(target[order[start]]))
-        longest = int(target[order[start : start + rows]].max())
-        rows = max(1, tokens // longest)
+        group = order[start : start + rows]
+        rows = tokens // int(target[group].max())
+        rows = max(1, min(rows, _SOURCE_TOKENS * tokens // int(source[group].max())))
         rows = rows // 8 * 8 or rows
         groups.append(order[start : start + rows])
         start += rows
     return groups
 
 
-def _ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
+def _ahead(batches: Iterator[Batch], count: int) -> Generator[Batch, None, None]:
     """The same items, computed up to `count` ahead in a thread that ends with the iterator."""
     made: queue.Queue[Batch | BaseException | None] = queue.Queue(count)
     stopped = threading.Event()
@@ -234,7 +236,8 @@ def _ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
         except BaseException as error:  # handed to the thread that waits for the batch
             offer(error)
 
-    threading.Thread(target=work, daemon=True, name="batches").start()
+    worker = threading.Thread(target=work, daemon=True, name="batches")
+    worker.start()
     try:
         while (item := made.get()) is not None:
             if isinstance(item, BaseException):
@@ -242,3 +245,4 @@ def _ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
             yield item
     finally:
         stopped.set()
+        worker.join()  # a thread still at work would end the interpreter badly

@@ -79,9 +79,9 @@ class Run:
                     leftover.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Remove what a training writes here, and nothing else."""
-        shutil.rmtree(self.path / "state", ignore_errors=True)
-        ours = [self.model, self.config, self.log, self.scores, self.path / MANIFEST]
+        """Remove what a training writes here, and nothing else; the prepared corpus stays."""
+        ours = [self.config, self.checkpoint, self.model, self.log, self.scores]
+        ours.append(self.path / MANIFEST)
         for file in (*ours, *self.path.glob("subwords*.model")):
             file.unlink(missing_ok=True)
 

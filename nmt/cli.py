@@ -148,7 +148,7 @@ def prepare(
     asked = _asked(config, assignments, preset, seed, None)
     manifest, choices = recipe.prepare(
         open_corpus(corpus, langs),
-        open_corpus(valid, langs) if valid else None,
+        _corpus(valid, langs) if valid else None,
         out,
         asked,
         threads or os.cpu_count() or 1,
@@ -182,17 +182,16 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a model. The same command again goes on where it stopped."""
-    from nmt.config import settings_from
+    from nmt.config import read
 
     asked = _asked(config, assignments, preset, seed, budget)
-    settings_from(asked)
+    read(asked)
     from nmt import recipe
     from nmt.console import TrainingView, show_beginning
     from nmt.device import open_device
 
-    request = recipe.Request(
-        asked, _corpus_or_folder(corpus, valid, langs), _valid(valid, langs), out, fresh
-    )
+    pairs, valid_pairs = _corpora(corpus, valid, langs)
+    request = recipe.Request(asked, pairs, valid_pairs, out, fresh)
     ready = recipe.get_ready(request, open_device(device.value, threads), _STARTED)
     show_beginning(console, ready)
     if ready.training.progress.finished:
@@ -257,20 +256,20 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Translate a corpus and score it: BLEU, chrF, TER, perplexity."""
-    from nmt.clean import is_blank
-    from nmt.corpus import open_corpus, read_lines
-    from nmt.evaluate import batches_of, perplexity, score_translations
-    from nmt.files import write_text
+    from nmt.corpus import read_lines
+    from nmt.evaluate import encode, perplexity, score_translations
+    from nmt.files import replacing
 
-    pairs = list(open_corpus(corpus, langs).pairs())
+    pairs = list(_corpus(corpus, langs).pairs())
     if not pairs:
         raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
-    empty = sum(is_blank(pair.source) or is_blank(pair.target) for pair in pairs)
-    if empty:
-        console.warn(
-            f"{empty} pairs have an empty side: scored as they are, left out of perplexity"
-        )
     trained = _load(run, device, threads)
+    encoded = encode(pairs, trained.vocabulary, trained.settings.data.max_length)
+    if encoded.left_out:
+        console.warn(
+            f"{encoded.left_out} pairs have an empty or a very long side: "
+            "scored as they are, left out of perplexity"
+        )
     if hypotheses:
         translations = list(read_lines(hypotheses))
         _refuse_unequal(hypotheses, len(translations), len(pairs))
@@ -278,9 +277,10 @@ def evaluate(
         translator = _translator(trained, beam, precision)
         translations = [t.text for t in translator.translate([pair.source for pair in pairs])]
     if output:
-        write_text(output, "".join(f"{line}\n" for line in translations))
+        with replacing(output) as beside:
+            beside.write_bytes("".join(f"{line}\n" for line in translations).encode())
     scores = score_translations(translations, [pair.target for pair in pairs])
-    likely = perplexity(trained.model, batches_of(pairs, trained.vocabulary))
+    likely = perplexity(trained.model, encoded.batches())
     if json:
         _print_json(
             {name: {"score": s.score, "signature": s.signature} for name, s in scores.items()}
@@ -289,7 +289,8 @@ def evaluate(
         return
     names = {"bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
     rows = [(names[name], f"{s.score:.2f}", s.signature) for name, s in scores.items()]
-    rows.append(("perplexity", f"{likely:.3f}", "per target subword"))
+    shown = "none" if likely != likely else f"{likely:.3f}"
+    rows.append(("perplexity", shown, "per target subword"))
     rows.append(("sentences", f"{len(pairs)}", ""))
     print_table(rows, ("metric", "score", "signature"), sys.stdout)
 
@@ -342,24 +343,30 @@ def _asked(
     return asked
 
 
-def _corpus_or_folder(
+def _corpora(
     words: list[str], valid: list[str] | None, langs: str | None
-) -> Corpus | Path:
+) -> tuple[Corpus | Path, Corpus | None]:
+    """What to train on (a folder if it is a prepared one), and the pairs of `--valid`."""
     from nmt.corpus import open_corpus
     from nmt.prepare import is_prepared
 
     folder = Path(words[0])
     if len(words) > 1 or not is_prepared(folder):
-        return open_corpus(words, langs)
+        return open_corpus(words, langs), _corpus(valid, langs) if valid else None
     if valid:
         raise SettingsError(f"{folder} has validation pairs of its own", "leave --valid out")
-    return folder
+    return folder, None
 
 
-def _valid(words: list[str] | None, langs: str | None) -> Corpus | None:
+def _corpus(words: list[str], langs: str | None) -> Corpus:
+    """What the words name; of a prepared folder, its validation pairs."""
     from nmt.corpus import open_corpus
+    from nmt.prepare import Manifest, PreparedPairs, is_prepared
 
-    return open_corpus(words, langs) if words else None
+    folder = Path(words[0])
+    if len(words) == 1 and is_prepared(folder):
+        return PreparedPairs(str(folder), Manifest.load(folder).languages, folder)
+    return open_corpus(words, langs)
 
 
 def _load(run: Path, device: DeviceName, threads: int | None) -> Trained:
@@ -443,9 +450,9 @@ def _refuse_unequal(file: Path, lines: int, pairs: int) -> None:
 
 
 def _print_json(value: Any) -> None:
-    import json
+    from nmt.files import to_json
 
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(to_json(value, indent=2))
 
 
 # --- the one place that catches -----------------------------------------------------------------

@@ -4,8 +4,9 @@ A setting gets its value from the last of these layers that names it:
 
     the default below < what suits the corpus and device < --preset < --config FILE.toml < --set
 
-The first four sections of a run's `config.toml` are these four dataclasses. Checks that span two
-settings live in `_check`, so that a clash is refused in one place, with both keys named.
+The sections of a run's `config.toml` are these four dataclasses, after one on who wrote it. Checks
+that span two settings live in `_check`, so that a clash is refused in one place, with both keys
+named.
 """
 
 from __future__ import annotations
@@ -150,17 +151,26 @@ def settings_from(*layers: Layer) -> Settings:
     Raises:
         SettingsError: a key does not exist, a value has the wrong type, or two settings clash.
     """
+    settings = read(*layers)
+    _check(settings)
+    return settings
+
+
+def read(*layers: Layer) -> Settings:
+    """The same without the checks that span two settings, for layers that more will cover.
+
+    Raises:
+        SettingsError: a key does not exist, or a value has the wrong type.
+    """
     nested: dict[str, dict[str, Any]] = {}
     for layer in layers:
         for key, value in layer.items():
             section, name = _known(key)
             nested.setdefault(section, {})[name] = value
     try:
-        settings = msgspec.convert(nested, Settings, strict=False)
+        return msgspec.convert(nested, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(_readable(str(error))) from None
-    _check(settings)
-    return settings
 
 
 def layer_from_file(path: Path) -> dict[str, Any]:
@@ -171,6 +181,7 @@ def layer_from_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: no such configuration file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{path}: not a readable TOML file: {error}") from None
+    table.pop("nmt", None)  # who wrote it, in a run's config.toml
     layer: dict[str, Any] = {}
     for section, values in table.items():
         if not isinstance(values, dict):
@@ -179,7 +190,10 @@ def layer_from_file(path: Path) -> dict[str, Any]:
                 f"write it under one of {', '.join(f'[{s}]' for s in _sections())}",
             )
         layer |= {f"{section}.{name}": value for name, value in values.items()}
-    settings_from(layer)
+    try:
+        read(layer)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error.message}", error.advice) from None
     return layer
 
 
@@ -215,7 +229,7 @@ def seconds_from(text: str) -> float:
     units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
     total, number = 0.0, ""
     for character in text.strip().lower():
-        if character in units and number:
+        if character in units and number.strip("."):
             total, number = total + float(number) * units[character], ""
         elif character.isdecimal() or (character == "." and "." not in number):
             number += character
@@ -256,6 +270,12 @@ def _check(settings: Settings) -> None:
         "train.max_steps, train.max_epochs, train.budget and train.patience are all 0: "
         "the training would never end",
         "set one of them",
+    )
+    _refuse(
+        train.weight_decay > 0 and train.optimizer != "adamw",
+        f"train.weight_decay = {train.weight_decay} has no effect with "
+        f"train.optimizer = '{train.optimizer}'",
+        "set train.optimizer to 'adamw'",
     )
     _refuse(
         train.schedule == "cosine" and not (train.max_steps or train.max_epochs or train.budget),

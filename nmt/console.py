@@ -6,12 +6,14 @@ belongs to results.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console as Rich
     from rich.progress import Progress as Bar
 
     from nmt.config import TrainSettings
@@ -28,6 +30,7 @@ class Console:
     def __init__(self) -> None:
         self.quiet = False
         self.debug = False
+        self._unheard = False
 
     def say(self, text: str = "") -> None:
         """A line for people."""
@@ -44,15 +47,30 @@ class Console:
 
     def table(self, rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> None:
         if not self.quiet:
-            print_table(rows, header, sys.stderr)
+            with contextlib.suppress(BrokenPipeError):
+                print_table(rows, header, sys.stderr)
 
     def is_live(self) -> bool:
         return sys.stderr.isatty() and not self.quiet
 
     def _print(self, text: str) -> None:
-        from rich.console import Console as Rich
+        if self._unheard:
+            return
+        try:
+            _stderr().print(text, markup=False, soft_wrap=True, highlight=False)
+        except BrokenPipeError:  # nobody listens: no reason to stop working
+            self._unheard = True
 
-        Rich(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+
+def _stderr() -> Rich:
+    """rich's console; a closed pipe is an error of the stream, not the end of the process."""
+    from rich.console import Console as Rich
+
+    class Stderr(Rich):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Stderr(stderr=True)
 
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str], file: Any) -> None:
@@ -204,14 +222,13 @@ class TrainingView:
 
 
 def _live_bar() -> Bar:
-    from rich.console import Console as Rich
     from rich.progress import BarColumn, Progress, TextColumn
 
     return Progress(
         BarColumn(bar_width=20),
         TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("{task.fields[figures]}"),
-        console=Rich(stderr=True),
+        console=_stderr(),
     )
 
 

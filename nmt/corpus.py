@@ -290,7 +290,7 @@ def _open_one_file(path: Path, langs: Languages | None) -> Corpus:
 
 def _read_tsv(path: Path, langs: Languages | None) -> Iterator[Pair]:
     for number, line in enumerate(read_lines(path), 1):
-        columns = line.split("\t")
+        columns = line.split("\t") if line else ["", ""]
         if len(columns) != 2:
             message = f"has {len(columns)} tab-separated columns, not 2"
             advice = "Each line is source, TAB, target; quotes have no meaning."

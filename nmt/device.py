@@ -55,7 +55,9 @@ def open_device(choice: str = "auto", threads: int | None = None) -> Device:
     device = torch.device(name)
     if device.type == "cpu":
         _keep_freed_memory()
-        torch.set_float32_matmul_precision("medium")  # to oneDNN, on CPUs of every vendor
+        # "medium" sends float32 products to oneDNN, which a CPU with AMX might round to bfloat16.
+        exact = torch.cpu._is_amx_tile_supported()
+        torch.set_float32_matmul_precision("highest" if exact else "medium")
     else:
         torch.set_float32_matmul_precision("high")
     precision, why = _precision(device)

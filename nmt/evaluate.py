@@ -17,7 +17,7 @@ from nmt.corpus import Pair
 from nmt.device import autocast
 from nmt.loss import Loss, cross_entropy
 from nmt.model import Seq2Seq
-from nmt.subwords import PAD, Vocabulary
+from nmt.subwords import PAD, Ids, Vocabulary
 
 _TOKENS = 2_000  # target subwords whose perplexity is computed together
 
@@ -71,14 +71,31 @@ def perplexity(model: Seq2Seq, batches: Iterable[Batch], precision: str = "fp32"
 
 
 def perplexity_of(likelihood: float, tokens: int) -> float:
-    """exp(summed −log p / tokens); inf rather than an overflow."""
-    mean = likelihood / max(1, tokens)
+    """exp(summed −log p / tokens); inf rather than an overflow, nan for no tokens."""
+    if not tokens:
+        return math.nan
+    mean = likelihood / tokens
     return math.exp(mean) if mean < 700 else math.inf
 
 
-def batches_of(pairs: Sequence[Pair], vocabulary: Vocabulary) -> Iterable[Batch]:
-    """The pairs with text on both sides, as batches."""
-    kept = [pair for pair in pairs if not is_blank(pair.source) and not is_blank(pair.target)]
-    sources = vocabulary.source.encode([pair.source for pair in kept])
-    targets = vocabulary.target.encode([pair.target for pair in kept])
-    return grouped(sources, targets, _TOKENS)
+@dataclass(frozen=True)
+class Encoded:
+    """Pairs as ids, those left out that have an empty side or one of more than `longest` ids."""
+
+    sources: list[Ids]
+    targets: list[Ids]
+    left_out: int
+
+    def batches(self) -> Iterable[Batch]:
+        return grouped(self.sources, self.targets, _TOKENS)
+
+
+def encode(pairs: Sequence[Pair], vocabulary: Vocabulary, longest: int) -> Encoded:
+    """What perplexity is computed on; attention over a page-long line would fill the memory."""
+    filled = [pair for pair in pairs if not is_blank(pair.source) and not is_blank(pair.target)]
+    sources = vocabulary.source.encode([pair.source for pair in filled])
+    targets = vocabulary.target.encode([pair.target for pair in filled])
+    rows = [i for i in range(len(filled)) if max(len(sources[i]), len(targets[i])) <= longest]
+    return Encoded(
+        [sources[i] for i in rows], [targets[i] for i in rows], left_out=len(pairs) - len(rows)
+    )

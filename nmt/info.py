@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,7 @@ def _model(run: Run) -> dict[str, Any]:
         raise RunError(
             f"{run.model}: cannot be read: {error}", "the file is damaged or cut off"
         ) from None
-    parameters = 0
-    for shape in sizes:
-        product = 1
-        for size in shape:
-            product *= size
-        parameters += product
+    parameters = sum(map(math.prod, sizes))
     return {
         "parameters": parameters,
         "megabytes": round(run.model.stat().st_size / _MILLION_BYTES, 1),
@@ -60,7 +56,7 @@ def _data(manifest: Manifest) -> dict[str, Any]:
     left_out = ", ".join(f"{n} {why}" for why, n in manifest.train.left_out.items()) or "none"
     return {
         "languages": languages,
-        "corpus": "; ".join(manifest.inputs),
+        "corpus": "; ".join(corpus["name"] for corpus in manifest.inputs.values()),
         "training pairs": manifest.train.kept,
         "left out": left_out,
         "validation pairs": manifest.valid.kept,
@@ -72,9 +68,11 @@ def _data(manifest: Manifest) -> dict[str, Any]:
 
 def _scores(run: Run) -> dict[str, Any]:
     try:
-        scores: dict[str, Any] = json.loads(run.scores.read_text(encoding="utf-8"))
+        scores = json.loads(run.scores.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {"validation": "none yet"}
+    if not isinstance(scores, dict):
+        return {"validation": "unreadable"}
     return {
         f"validation {key}" if key in ("bleu", "perplexity") else key: v
         for key, v in scores.items()

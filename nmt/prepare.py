@@ -21,16 +21,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
 from nmt import __version__
-from nmt.clean import TOO_LONG, clean
+from nmt.clean import TOO_LONG, clean, is_blank
 from nmt.config import Settings
 from nmt.corpus import Corpus, Pair
 from nmt.errors import CorpusError, RunError
 from nmt.files import replacing_folder
-from nmt.subwords import Vocabulary
+from nmt.subwords import LONGEST_TRAINING_LINE, Vocabulary
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -58,6 +59,10 @@ class Counts:
     left_out: dict[str, int] = field(default_factory=dict)  # pairs by reason
 
 
+Inputs = dict[str, dict[str, str]]
+"""Name and fingerprint of each corpus, by the part it plays."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a prepared folder holds and what it was made from."""
@@ -65,7 +70,7 @@ class Manifest:
     format: int
     nmt: str
     languages: tuple[str, str] | None
-    inputs: dict[str, str]  # SHA-256 by corpus name
+    inputs: Inputs  # the corpora by their part: "train", "valid"
     train: Counts
     valid: Counts
     held_out: bool  # whether the validation pairs were taken from the training corpus
@@ -82,15 +87,17 @@ class Manifest:
             raise RunError(f"{folder}: not a prepared corpus (no {MANIFEST})") from None
         except (OSError, ValueError) as error:
             raise RunError(f"{folder / MANIFEST}: cannot be read: {error}") from None
-        if values.get("format") != FORMAT:
+        made = values if isinstance(values, dict) else {}
+        if made.get("format") != FORMAT:
             raise RunError(
-                f"{folder}: prepared by nmt {values.get('nmt')} in format {values.get('format')}, "
+                f"{folder}: prepared by nmt {made.get('nmt')} in format {made.get('format')}, "
                 f"and this nmt reads format {FORMAT}",
                 "prepare it again",
             )
-        train, valid = Counts(**values.pop("train")), Counts(**values.pop("valid"))
-        languages = tuple(values.pop("languages") or ()) or None
-        return cls(**values, train=train, valid=valid, languages=languages)
+        try:
+            return msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            raise RunError(f"{folder / MANIFEST}: is damaged: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -104,12 +111,14 @@ class Survey:
 
     def holds_out(self, pair: Pair) -> bool:
         """By the pair's own text, so that no copy of a held-out pair is trained on."""
-        return self.threshold > 0 and _hash(pair, self.seed) < self.threshold
+        if not self.threshold or _hash(pair, self.seed) >= self.threshold:
+            return False
+        return not is_blank(pair.source) and not is_blank(pair.target)
 
 
 def is_prepared(folder: Path) -> bool:
     """Whether `nmt prepare` finished in this folder."""
-    return (folder / MANIFEST).is_file()
+    return (folder / MANIFEST).is_file() and (folder / "train.arrow").is_file()
 
 
 # --- the two passes -----------------------------------------------------------------------------
@@ -121,9 +130,8 @@ class Preparation:
     Between them the caller knows the corpus's size (`survey`) and can choose settings by it.
     """
 
-    def __init__(self, corpus: Corpus, valid: Corpus | None, seed: int) -> None:
-        self.corpus, self.valid, self.seed = corpus, valid, seed
-        self.inputs = {c.name: c.fingerprint() for c in (corpus, valid) if c is not None}
+    def __init__(self, corpus: Corpus, valid: Corpus | None, seed: int, inputs: Inputs) -> None:
+        self.corpus, self.valid, self.seed, self.inputs = corpus, valid, seed, inputs
         _refuse_other_order(corpus, valid)
 
     def survey(self) -> Survey:
@@ -139,6 +147,8 @@ class Preparation:
         for pair in clean(self.corpus.pairs(), Counter()):
             pairs += 1
             lowest.add(_hash(pair, self.seed))
+            if max(map(len, pair)) > LONGEST_TRAINING_LINE:
+                continue
             if len(sample) < _SAMPLE:
                 sample.append(pair)
             elif (slot := generator.randrange(pairs)) < _SAMPLE:
@@ -190,7 +200,7 @@ class Preparation:
                 vocabulary={"source": len(vocabulary.source), "target": len(vocabulary.target)},
                 settings=asdict(settings.data),
             )
-            text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
+            text = json.dumps(asdict(manifest), indent=2)
             (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")
         return manifest
 
@@ -265,7 +275,7 @@ class Encoder:
         """Encode the chosen pairs of a corpus into an Arrow file, block by block."""
         left_out: Counter[str] = Counter()
         kept = 0
-        pairs = (pair for pair in clean(corpus.pairs(), left_out) if chosen(pair))
+        pairs = clean(filter(chosen, corpus.pairs()), left_out)
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
             for block in blocks(pairs, _BLOCK):
                 rows = self._rows(block)
@@ -374,6 +384,29 @@ class Prepared:
             Table(folder / "train.arrow"),
             Table(folder / "valid.arrow"),
         )
+
+
+@dataclass(frozen=True)
+class PreparedPairs(Corpus):
+    """The text of a prepared folder's validation pairs, as a corpus."""
+
+    folder: Path
+
+    def pairs(self) -> Iterator[Pair]:
+        table = Table(self.folder / "valid.arrow")
+        rows = np.arange(len(table))
+        yield from map(Pair, table.text("source", rows), table.text("target", rows))
+
+    def fingerprint(self) -> str:
+        return identity(self.folder)
+
+
+def identity(folder: Path) -> str:
+    """A hash of all that decides what a prepared folder's ids mean."""
+    digest = hashlib.sha256((folder / MANIFEST).read_bytes())
+    for name, content in Vocabulary.load(folder).files().items():
+        digest.update(name.encode() + content)
+    return digest.hexdigest()
 
 
 # --- refusals -----------------------------------------------------------------------------------

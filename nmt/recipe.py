@@ -15,12 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from nmt.checkpoint import Run, read_config, write_config
-from nmt.config import Choice, DataSettings, Settings, flat, settings_from
+from nmt.config import Choice, DataSettings, Settings, flat, read, settings_from
 from nmt.corpus import Corpus
 from nmt.device import Device
 from nmt.errors import RunError, SettingsError
 from nmt.files import replacing, write_text
-from nmt.prepare import MANIFEST, Manifest, Preparation, Prepared
+from nmt.prepare import (
+    FORMAT,
+    MANIFEST,
+    Inputs,
+    Manifest,
+    Preparation,
+    Prepared,
+    Survey,
+    identity,
+    is_prepared,
+)
 from nmt.training import Training
 
 
@@ -54,37 +64,50 @@ _FEW = 20_000  # pairs up to which small batches, and so more updates, win
 _STEPS_A_SECOND = 4  # a guess, for the warm-up of a training that is given a budget
 
 
-def data_choices(pairs: int, asked: Mapping[str, Any]) -> list[Choice]:
-    """Settings of the preparation that follow from the corpus's size."""
+def implied_choices(asked: Mapping[str, Any]) -> list[Choice]:
+    """Settings that follow from others alone."""
+    choices = []
+    if not read(asked).data.joint_vocab:
+        choices.append(
+            Choice("model.tied", "target", "the two sides have vocabularies of their own")
+        )
+    return _unasked(choices, asked)
+
+
+def data_choices(survey: Survey, asked: Mapping[str, Any]) -> list[Choice]:
+    """Settings of the preparation that follow from the corpus's size and writing."""
+    pairs = survey.pairs
     size = next(size for most, size in (*_VOCABULARIES, *_VOCABULARIES_ABOVE) if pairs <= most)
-    return _unasked([Choice("data.vocab_size", size, f"{pairs:,} pairs")], asked)
+    characters = len({c for pair in survey.sample for line in pair for c in line})
+    if characters > size // 2:  # Chinese, say
+        size, why = min(65_536, size + characters), f"{pairs:,} pairs, {characters:,} characters"
+    else:
+        why = f"{pairs:,} pairs"
+    return _unasked([Choice("data.vocab_size", size, why)], asked)
 
 
 def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any]) -> list[Choice]:
     """Settings of model and training that follow from the prepared corpus and the device."""
     pairs = manifest.train.kept
     choices = [Choice("train.precision", device.precision, device.why)]
-    if not manifest.settings["joint_vocab"]:
-        choices.append(
-            Choice("model.tied", "target", "the two sides have vocabularies of their own")
-        )
     budget = float(asked.get("train.budget", 0))
-    limited = budget or asked.get("train.max_steps")
-    if limited:
+    steps, epochs = int(asked.get("train.max_steps", 0)), 30
+    if budget or steps:
         what = f"the budget of {budget:.0f} s" if budget else "train.max_steps"
         choices.append(Choice("train.max_epochs", 0, f"{what} decides"))
         choices.append(Choice("train.patience", 0, f"the schedule is fitted to {what}"))
     else:
-        epochs = max(8, min(60, round(30 * math.sqrt(30_000 / pairs))))
+        epochs = int(asked.get("train.max_epochs", 0))
+        epochs = epochs or max(8, min(60, round(30 * math.sqrt(30_000 / pairs))))
         choices.append(Choice("train.max_epochs", epochs, f"{pairs:,} pairs"))
     tokens = 1_000 if pairs <= _FEW else 2_000
     choices.append(Choice("train.batch_tokens", tokens, f"{pairs:,} pairs"))
-    per_epoch = _steps_per_epoch(manifest, int(asked.get("train.batch_tokens", tokens)))
+    tokens = int(asked.get("train.batch_tokens", tokens)) * int(asked.get("train.accumulate", 1))
+    per_epoch = _steps_per_epoch(manifest, tokens)
     every = max(100, min(1_000, per_epoch))
     choices.append(Choice("train.validate_every", every, f"an epoch is about {per_epoch:,} steps"))
     choices.append(Choice("train.save_every", every, "as often as validation"))
-    steps = int(asked.get("train.max_steps", 0))
-    total = steps or round(budget * _STEPS_A_SECOND) or 30 * per_epoch
+    total = steps or round(budget * _STEPS_A_SECOND) or epochs * per_epoch
     warmup = min(300, max(1, total // 10))
     choices.append(Choice("train.warmup_steps", warmup, "a tenth of the training, 300 at most"))
     return _unasked(choices, asked)
@@ -107,25 +130,48 @@ def _values(choices: Sequence[Choice]) -> dict[str, Any]:
 
 
 def prepare(
-    corpus: Corpus, valid: Corpus | None, folder: Path, asked: Mapping[str, Any], threads: int
+    corpus: Corpus,
+    valid: Corpus | None,
+    folder: Path,
+    asked: Mapping[str, Any],
+    threads: int,
+    inputs: Inputs | None = None,
 ) -> tuple[Manifest, list[Choice]]:
     """Write a prepared folder, with data settings that suit the corpus.
 
     A folder that was prepared from the same bytes with the same settings is left as it is.
+
+    Args:
+        inputs: the corpora's fingerprints, where they are known already.
+
+    Raises:
+        RunError: the folder holds something that `nmt prepare` did not write.
     """
-    seed = int(asked.get("train.seed", 1))
-    preparation = Preparation(corpus, valid, seed)
+    settings_from(_values(implied_choices(asked)), asked)  # refuse mistakes before any work
+    seed, inputs = read(asked).train.seed, inputs or _inputs(corpus, valid)
     data_asked = {key: value for key, value in asked.items() if key.startswith("data.")}
-    request = {"inputs": preparation.inputs, "seed": seed, "settings": data_asked}
+    request = {"format": FORMAT, "inputs": inputs, "seed": seed, "settings": data_asked}
     asked_before = folder / "request.json"
-    if (folder / MANIFEST).is_file() and _read_json(asked_before) == request:
+    if is_prepared(folder) and _read_json(asked_before) == request:
         return Manifest.load(folder), []
+    _refuse_not_prepared(folder)
+    preparation = Preparation(corpus, valid, seed, inputs)
     survey = preparation.survey()
-    choices = data_choices(survey.pairs, asked)
-    settings = settings_from(_values(choices), asked)
+    choices = data_choices(survey, asked)
+    settings = read(_values(choices), asked)
     manifest = preparation.write(folder, survey, settings, threads)
     write_text(asked_before, json.dumps(request, indent=2) + "\n")
     return manifest, choices
+
+
+def _inputs(corpus: Corpus, valid: Corpus | None) -> Inputs:
+    """Name and fingerprint of each corpus, by its part."""
+    parts = {"train": corpus, "valid": valid}
+    return {
+        part: {"name": each.name, "sha256": each.fingerprint()}
+        for part, each in parts.items()
+        if each is not None
+    }
 
 
 # --- beginning, or going on ---------------------------------------------------------------------
@@ -139,30 +185,36 @@ def get_ready(request: Request, device: Device, started: float) -> Ready:
         SettingsError, CorpusError: what was asked for cannot be done.
     """
     run = Run(request.out)
-    settings_from(request.settings)  # refuse mistakes before any work
-    if request.fresh:
-        run.clear()
+    settings_from(_values(implied_choices(request.settings)), request.settings)
+    _refuse_occupied(run, request.fresh)
     run.sweep()
     asked = _as_asked(request)
     before = _read_json(_request_file(run))
-    if before is not None and run.config.is_file():
+    if before is not None and run.config.is_file() and not request.fresh:
         _refuse_other(run, before, asked)
         settings, data = read_config(run), Prepared.open(_data_folder(request, run))
-        return Ready(Training(run, settings, data, device, started), resumed=True)
-    _refuse_occupied(run)
+        choices = [Choice(**choice) for choice in before.get("choices", ())]
+        return Ready(Training(run, settings, data, device, started, choices), resumed=True)
     return _begin(request, run, asked, device, started)
 
 
-def _begin(request: Request, run: Run, asked: Any, device: Device, started: float) -> Ready:
-    choices: list[Choice] = []
+def _begin(
+    request: Request, run: Run, asked: dict[str, Any], device: Device, started: float
+) -> Ready:
+    choices = implied_choices(request.settings)
     folder = _data_folder(request, run)
     if isinstance(request.corpus, Path):
         data_settings = _prepared_settings(request.corpus, request.settings)
     else:
-        manifest, choices = prepare(
-            request.corpus, request.valid, folder, request.settings, device.threads
+        manifest, chosen = prepare(
+            request.corpus,
+            request.valid,
+            folder,
+            request.settings,
+            device.threads,
+            asked["inputs"],
         )
-        data_settings = manifest.settings
+        choices, data_settings = [*chosen, *choices], manifest.settings
     data = Prepared.open(folder)
     choices += training_choices(data.manifest, device, request.settings)
     settings = settings_from(
@@ -170,17 +222,18 @@ def _begin(request: Request, run: Run, asked: Any, device: Device, started: floa
         _values(choices),
         request.settings,
     )
-    _write_run(run, settings, data, asked)
+    run.clear()  # only now that the new training is known to be possible
+    _write_run(run, settings, data, {**asked, "choices": [asdict(choice) for choice in choices]})
     return Ready(Training(run, settings, data, device, started, choices), resumed=False)
 
 
-def _write_run(run: Run, settings: Settings, data: Prepared, asked: Any) -> None:
-    """All that a model needs beside its weights; `request.json` last, as the sign of wholeness."""
+def _write_run(run: Run, settings: Settings, data: Prepared, asked: dict[str, Any]) -> None:
+    """All that a model needs beside its weights; `config.toml` last, as the sign of wholeness."""
+    write_text(_request_file(run), json.dumps(asked, indent=2) + "\n")
     for source in (*data.folder.glob("subwords*.model"), data.folder / MANIFEST):
         with replacing(run.path / source.name) as beside:
             beside.write_bytes(source.read_bytes())
     write_config(run, settings)
-    write_text(_request_file(run), json.dumps(asked, indent=2) + "\n")
 
 
 def _data_folder(request: Request, run: Run) -> Path:
@@ -194,18 +247,18 @@ def _request_file(run: Run) -> Path:
 def _as_asked(request: Request) -> dict[str, Any]:
     """What decides whether a command is the same as the one that began the run."""
     if isinstance(request.corpus, Path):
-        inputs = Manifest.load(request.corpus).inputs
+        folder = request.corpus
+        inputs = {"train": {"name": str(folder), "sha256": identity(folder)}}
     else:
-        both = (request.corpus, request.valid)
-        inputs = {corpus.name: corpus.fingerprint() for corpus in both if corpus is not None}
-    values = flat(settings_from(request.settings))
+        inputs = _inputs(request.corpus, request.valid)
+    values = flat(read(request.settings))
     return {"inputs": inputs, "settings": {key: values[key] for key in sorted(request.settings)}}
 
 
 def _prepared_settings(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The data settings of a prepared folder. Raises SettingsError when others are asked for."""
     settings = Manifest.load(folder).settings
-    wanted = flat(settings_from(asked))
+    wanted = flat(read(asked))
     for key in asked:
         section, _, name = key.partition(".")
         free = name == "subword_dropout"  # decided in training, not in preparation
@@ -226,10 +279,12 @@ def _refuse_other(run: Run, before: dict[str, Any], now: dict[str, Any]) -> None
         old, new = before["settings"].get(key, "not set"), now["settings"].get(key, "not set")
         if old != new:
             differences.append(f"{key} was {old}, is now {new}")
-    if list(before["inputs"].values()) != list(now["inputs"].values()):
-        old_names, new_names = " and ".join(before["inputs"]), " and ".join(now["inputs"])
-        changed = "its content has changed" if old_names == new_names else f"now it is {new_names}"
-        differences.append(f"the corpus was {old_names}; {changed}")
+    for part, what in (("train", "training corpus"), ("valid", "validation corpus")):
+        nothing = {"name": "none", "sha256": ""}
+        old, new = before["inputs"].get(part, nothing), now["inputs"].get(part, nothing)
+        if old["sha256"] != new["sha256"]:
+            changed = "has other content now" if old["name"] == new["name"] else f"is {new['name']}"
+            differences.append(f"the {what} was {old['name']} and {changed}")
     if differences:
         raise RunError(
             f"{run.path}: begun with other settings: {'; '.join(differences)}",
@@ -237,18 +292,39 @@ def _refuse_other(run: Run, before: dict[str, Any], now: dict[str, Any]) -> None
         )
 
 
-def _refuse_occupied(run: Run) -> None:
-    if run.model.exists():
-        raise RunError(
-            f"{run.path}: holds a model whose training state is gone or incomplete",
-            "use another --out, or --fresh to start over there",
-        )
+def _refuse_occupied(run: Run, fresh: bool) -> None:
+    """A folder is ours if it has a request, or all of a model; what is not ours stays."""
     if run.path.exists() and not run.path.is_dir():
         raise RunError(f"{run.path}: is a file, and a run is a folder", "use another --out")
+    if _read_json(_request_file(run)) is not None:
+        return
+    files = [run.model, run.config, run.path / MANIFEST]
+    there = [file for file in files if file.exists()]
+    if there == files and fresh:
+        return
+    if there == files:
+        raise RunError(
+            f"{run.path}: holds a model whose training state is gone",
+            "use another --out, or --fresh to start over there",
+        )
+    if there:
+        raise RunError(
+            f"{there[0]}: is in the way, and was not written by nmt train", "use another --out"
+        )
 
 
-def _read_json(path: Path) -> Any:
+def _refuse_not_prepared(folder: Path) -> None:
+    """Writing a prepared folder replaces all that is in it."""
+    if folder.is_dir() and any(folder.iterdir()) and not is_prepared(folder):
+        raise RunError(
+            f"{folder}: is not empty, and was not written by nmt prepare", "use another --out"
+        )
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """An object from a file of ours; None when there is none that can be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return value if isinstance(value, dict) else None

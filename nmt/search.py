@@ -17,6 +17,7 @@ from typing import Generic, Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
+from nmt.errors import NmtError
 from nmt.subwords import BOS, EOS, PAD, UNK
 
 _NEVER = [PAD, BOS, UNK]  # no translation holds these
@@ -101,6 +102,10 @@ def search(
     while len(beams.sentences):
         step = model.step(beams.tokens, beams.state, beams.memory)
         beams.advance(step.logits, step.state)
+    if not all(beams.finished):
+        raise NmtError(
+            "the model's scores are not numbers", "its weights are damaged; use another run"
+        )
     return [sorted(found, key=lambda h: -h.score) for found in beams.finished]
 
 

@@ -26,9 +26,9 @@ _LONGEST_WAIT = 0.3  # seconds that the first line of a batch may wait
 
 
 class Readable(Protocol):
-    """An unbuffered source: `read` returns what is there, and nothing only at the end."""
+    """An unbuffered source: `read` returns what is there, b"" only at the end."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes | None: ...
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,10 @@ def _lines(source: Readable, warn: Callable[[str], None]) -> Iterator[Line]:
 def _raw_lines(source: Readable) -> Iterator[tuple[bytes, bool]]:
     """(line without its newline, whether it had one), each as soon as it is whole."""
     begun: list[bytes] = []
-    while chunk := source.read(_CHUNK):
+    while (chunk := source.read(_CHUNK)) != b"":
+        if chunk is None:  # a non-blocking source that has nothing yet
+            time.sleep(_PATIENCE)
+            continue
         first, *more = chunk.split(b"\n")
         begun.append(first)
         for following in more:

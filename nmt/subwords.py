@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +26,8 @@ Ids = list[int]
 
 _DRAWS = 8  # segmentations drawn anew for each distinct word of a text; then they are repeated
 _NBEST = 32  # of a word's segmentations, for sampling from a unigram model
-_LONGEST_TRAINING_LINE = 16_384  # bytes; SentencePiece leaves longer lines out of its training
+LONGEST_TRAINING_LINE = 16_384  # bytes; SentencePiece leaves longer lines out of its training
+_COVERAGES = (1 - 1e-5, 0.9995, 0.995, 0.98)  # of the characters, the first that the size allows
 
 
 class Subwords:
@@ -165,33 +166,39 @@ def _load(path: Path) -> Subwords:
         raise RunError(f"{path}: the subword model cannot be read ({error})") from None
 
 
-def _learn(lines: Iterable[str], settings: DataSettings, threads: int) -> Subwords:
+def _learn(lines: Sequence[str], settings: DataSettings, threads: int) -> Subwords:
     """Train one SentencePiece model.
 
-    A corpus too small for `vocab_size` gets the largest vocabulary it can bear, not an error.
+    A corpus too small for `vocab_size` gets the largest vocabulary it can bear, and one with more
+    characters than `vocab_size` leaves out the rarest of them: neither is an error.
     """
-    model = io.BytesIO()
-    try:
-        spm.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
-            model_writer=model,
-            model_type=settings.subwords,
-            vocab_size=settings.vocab_size,
-            hard_vocab_limit=False,
-            character_coverage=1.0 - 1e-5,  # every letter of an alphabet; a rare Chinese one is unk
-            normalization_rule_name=settings.normalization,
-            max_sentence_length=_LONGEST_TRAINING_LINE,
-            num_threads=threads,
-            pad_id=PAD,
-            bos_id=BOS,
-            eos_id=EOS,
-            unk_id=UNK,
-            unk_surface="<unk>",
-            minloglevel=2,
-        )
-    except RuntimeError as error:
-        raise NmtError(
-            f"SentencePiece could not learn subwords: {str(error).strip().splitlines()[-1]}",
-            "is the text long enough, and are data.vocab_size and data.subwords right for it?",
-        ) from None
-    return Subwords(model.getvalue())
+    said = ""
+    for coverage in _COVERAGES:
+        model = io.BytesIO()
+        try:
+            spm.SentencePieceTrainer.train(
+                sentence_iterator=iter(lines),
+                model_writer=model,
+                model_type=settings.subwords,
+                vocab_size=settings.vocab_size,
+                hard_vocab_limit=False,
+                character_coverage=coverage,
+                normalization_rule_name=settings.normalization,
+                max_sentence_length=LONGEST_TRAINING_LINE,
+                num_threads=threads,
+                pad_id=PAD,
+                bos_id=BOS,
+                eos_id=EOS,
+                unk_id=UNK,
+                unk_surface="<unk>",
+                minloglevel=2,
+            )
+            return Subwords(model.getvalue())
+        except RuntimeError as error:
+            said = str(error).strip().splitlines()[-1]
+            if "required_chars" not in said:
+                break
+    raise NmtError(
+        f"SentencePiece could not learn subwords: {said}",
+        "is the text long enough, and are data.vocab_size and data.subwords right for it?",
+    )

@@ -7,8 +7,8 @@ killed goes on from its last checkpoint to the very numbers it would have had.
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import json
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ from nmt.config import Choice, Settings, TrainSettings
 from nmt.device import Device, autocast
 from nmt.errors import RunError, TrainingError
 from nmt.evaluate import batch_loss, bleu, perplexity, perplexity_of
-from nmt.files import cannot_write, write_text
+from nmt.files import cannot_write, to_json, write_text
 from nmt.model import Seq2Seq
 from nmt.prepare import Prepared
 from nmt.search import SearchOptions
@@ -204,12 +204,16 @@ class Training:
 
     def events(self) -> Iterator[Event]:
         """Train until an end is reached or `stop_requested` is set, which saves and returns."""
-        progress, train = self.progress, self.settings.train
+        progress = self.progress
         if progress.finished:
             return
-        if not progress.log_bytes:
+        if not progress.step:
             yield self._log(Started(self.parameters, self.device.name, self.choices))
-        batches = self.batches.start_at(progress.position)
+        with contextlib.closing(self.batches.start_at(progress.position)) as batches:
+            yield from self._loop(batches)
+
+    def _loop(self, batches: Iterator[Batch]) -> Iterator[Event]:
+        progress, train = self.progress, self.settings.train
         window_started = time.monotonic()
         while True:
             self._update([next(batches) for _ in range(train.accumulate)])
@@ -217,7 +221,7 @@ class Training:
                 yield self._log(self._stepped(time.monotonic() - window_started))
                 window_started = time.monotonic()
             reason = self._end()
-            if not reason and progress.step % train.validate_every == 0:
+            if not reason and (progress.step % train.validate_every == 0 or self._first_look()):
                 before = time.monotonic()
                 yield self._log(self._validate())
                 window_started += time.monotonic() - before
@@ -320,6 +324,11 @@ class Training:
             return f"the budget of {train.budget:.0f} s is used"
         return ""
 
+    def _first_look(self) -> bool:
+        """A budget is kept only if it is known what a validation takes: find out early."""
+        unknown = self.progress.validated < 0 and self.settings.train.budget
+        return bool(unknown and self.done() > 0.2)
+
     def _out_of_patience(self) -> str:
         train, progress = self.settings.train, self.progress
         if train.patience and progress.worse >= train.patience:
@@ -397,7 +406,7 @@ class Training:
             "bleu": progress.best_bleu,
         }
         write_tensors(self.run.model, weights_of(self.average), scores)
-        write_text(self.run.scores, json.dumps(scores, indent=2) + "\n")
+        write_text(self.run.scores, to_json(scores, indent=2) + "\n")
 
     def _finish(self, reason: str, since_logged: float) -> Iterator[Event]:
         """A last look, the last checkpoint, and the end."""
@@ -440,7 +449,7 @@ class Training:
     def _log(self, event: Event) -> Event:
         """Append an event to log.jsonl."""
         name = _NAMES[type(event)]
-        line = json.dumps({"event": name, "time": time.time(), **asdict(event)}, ensure_ascii=False)
+        line = to_json({"event": name, "time": time.time(), **asdict(event)})
         content = f"{line}\n".encode()
         try:
             with self.run.log.open("ab") as file:
@@ -486,7 +495,11 @@ class Training:
             torch.cuda.set_rng_state(tensors["random.cuda"], self.device.torch)
         if self.run.log.exists():
             with self.run.log.open("rb+") as file:  # events after the checkpoint will come again
-                file.truncate(self.progress.log_bytes)
+                whole = file.read(self.progress.log_bytes).rfind(b"\n") + 1
+                file.truncate(whole)
+            self.progress.log_bytes = whole
+        else:
+            self.progress.log_bytes = 0
 
 
 def _optimizer(model: Seq2Seq, train: TrainSettings) -> torch.optim.Optimizer:

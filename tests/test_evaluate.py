@@ -16,7 +16,7 @@ from nmt.batches import grouped
 from nmt.checkpoint import load
 from nmt.corpus import Pair
 from nmt.device import Device
-from nmt.evaluate import batches_of, bleu, perplexity, score_translations
+from nmt.evaluate import bleu, encode, perplexity, score_translations
 from nmt.subwords import EOS
 
 REFERENCES = ["The cat sat on the mat .", "It's 20°C, isn't it?", "Größe: 3,5 m", "yes", "", "a  b"]
@@ -56,7 +56,7 @@ def test_perplexity_is_its_definition(run: Path, device: Device) -> None:
         scores = torch.log_softmax(logits[0], -1)
         total -= sum(float(scores[i, token]) for i, token in enumerate([*target, EOS]))
         tokens += len(target) + 1
-    ours = perplexity(trained.model, batches_of(pairs, trained.vocabulary))
+    ours = perplexity(trained.model, encode(pairs, trained.vocabulary, 100).batches())
     assert ours == pytest.approx(math.exp(total / tokens), rel=1e-4)
 
 
