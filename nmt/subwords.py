@@ -27,7 +27,7 @@ Ids = list[int]
 _DRAWS = 8  # segmentations drawn anew for each distinct word of a text; then they are repeated
 _NBEST = 32  # of a word's segmentations, for sampling from a unigram model
 LONGEST_TRAINING_LINE = 16_384  # bytes; SentencePiece leaves longer lines out of its training
-_COVERAGES = (1 - 1e-5, 0.9995, 0.995, 0.98)  # of the characters, the first that the size allows
+_COVERAGES = (1 - 1e-5, 0.9995, 0.995, 0.98, 0.95, 0.9, 0.8, 0.6)  # of the text, first that fits
 
 
 class Subwords:

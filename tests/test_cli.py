@@ -384,3 +384,137 @@ def test_a_signal_while_translating_is_quiet(run: Path) -> None:
             process.wait(timeout=30)
         assert process.returncode == 143
         assert process.stderr and process.stderr.read() == b""
+
+
+# --- what must never be lost ----------------------------------------------------------------------
+
+
+def test_preparing_never_replaces_what_it_did_not_write(pairs: tuple[Path, Path]) -> None:
+    folder = pairs[0].parent
+    assert "not written by nmt prepare" in fails("prepare", *pairs, "--out", folder)
+    assert all(path.exists() for path in pairs)
+
+
+def test_training_never_replaces_what_it_did_not_write(
+    tmp_path: Path, pairs: tuple[Path, Path]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.toml").write_text("mine = 1\n")
+    for more in ([], ["--fresh"]):
+        assert "in the way" in fails(*train_quickly(tmp_path / "mine", [*pairs], *more))
+    assert (tmp_path / "mine" / "config.toml").read_text() == "mine = 1\n"
+
+
+def test_fresh_keeps_the_old_model_until_a_new_one_is_possible(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    few = write_corpus(tmp_path, "few", toy_pairs(3, 1))
+    assert "too few" in fails(*train_quickly(tmp_path / "copy", [*few], "--fresh"))
+    assert nmt("translate", tmp_path / "copy", stdin=b"ba ce\n").code == 0
+
+
+def test_corpora_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    words = []
+    for seed in (1, 2, 3):
+        write_corpus(tmp_path / str(seed), "c", toy_pairs(60, seed))
+        words.append([tmp_path / str(seed) / name for name in ("c.xx", "c.yy")])
+    valid = [f"--valid={path}" for path in words[1]]
+    assert nmt(*train_quickly(tmp_path / "r", [*words[0]], *valid)).code == 0
+    message = fails(*train_quickly(tmp_path / "r", [*words[2]], *valid))
+    assert "training corpus was c.xx + c.yy and has other content now" in message
+
+
+def test_a_folder_prepared_anew_is_another_corpus(tmp_path: Path, pairs: tuple[Path, Path]) -> None:
+    options = [o for o in QUICK if "data." not in o]
+    prepare: list[str | Path] = [
+        "prepare",
+        *pairs,
+        "--out",
+        tmp_path / "p",
+        "--set=data.vocab_size=40",
+    ]
+    train: list[str | Path] = ["train", tmp_path / "p", "--out", tmp_path / "r", *options]
+    train.append("--set=train.max_steps=12")
+    assert nmt(*prepare).code == nmt(*train).code == 0
+    assert nmt("evaluate", tmp_path / "r", tmp_path / "p", "--json").code == 0
+    assert nmt(*prepare, "--seed=2").code == 0
+    assert "other content" in fails(*train)
+
+
+def test_output_follows_links_and_leaves_devices_alone(run: Path, tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert nmt("translate", run, "--output", link, stdin=b"ba\n").code == 0
+    assert link.is_symlink()
+    assert target.read_bytes().count(b"\n") == 1
+    if Path("/dev/null").is_char_device():
+        assert nmt("translate", run, "--output", "/dev/null", stdin=b"ba\n").code == 0
+        assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are always blocking there")
+def test_a_stdin_that_does_not_block_is_read_to_its_end(run: Path) -> None:
+    script = (
+        "import os, subprocess, sys, threading, time\n"
+        "r, w = os.pipe(); os.set_blocking(r, False)\n"
+        "command = [sys.executable, '-m', 'nmt', 'translate', sys.argv[1]]\n"
+        "process = subprocess.Popen(command, stdin=r, stdout=subprocess.PIPE)\n"
+        "threading.Timer(2.5, lambda: (os.write(w, b'ba ce\\n'), os.close(w))).start()\n"
+        "sys.exit(process.communicate()[0].count(b'\\n') != 1)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(run)]).returncode == 0
+
+
+def test_messages_that_nobody_reads_do_not_end_a_training(tmp_path: Path, toy: Files) -> None:
+    words = train_quickly(tmp_path / "r", [*toy["train"]])
+    command = [sys.executable, "-m", "nmt", *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        process.stderr.close()
+        assert process.wait() == 0
+    assert (tmp_path / "r" / "model.safetensors").is_file()
+
+
+def test_sides_with_vocabularies_of_their_own(tmp_path: Path, pairs: tuple[Path, Path]) -> None:
+    result = nmt(*train_quickly(tmp_path / "r", [*pairs], "--set=data.joint_vocab=false"))
+    assert result.code == 0
+    assert "model.tied = target" in result.err
+    assert nmt("translate", tmp_path / "r", stdin=b"ba ce\n").code == 0
+
+
+def test_many_characters_in_a_small_corpus(tmp_path: Path) -> None:
+    import random
+
+    generator = random.Random(1)
+    han = [chr(0x4E00 + i) for i in range(2_600)]
+    lines = ["".join(generator.choices(han, k=12)) for _ in range(900)]
+    corpus = write_corpus(tmp_path, "c", list(zip(lines, lines, strict=True)))
+    assert nmt("prepare", *corpus, "--out", tmp_path / "chosen").code == 0
+    small = nmt("prepare", *corpus, "--out", tmp_path / "asked", "--set=data.vocab_size=2000")
+    assert small.code == 0
+
+
+@pytest.mark.parametrize(
+    "words", [["--set=train.seed=abc"], ["--set=train.weight_decay=0.1"], ["--set=model.heads=3"]]
+)
+def test_preparing_refuses_bad_settings_too(
+    words: list[str], tmp_path: Path, pairs: tuple[Path, Path]
+) -> None:
+    fails("prepare", *pairs, "--out", tmp_path / "p", *words)
+    fails("train", *pairs, "--out", tmp_path / "r", *words)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '{"format": 1}', "{"])
+def test_json_of_another_shape(text: str, run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy" / "scores.json").write_text(text)
+    assert nmt("info", tmp_path / "copy").code == 0
+    (tmp_path / "copy" / "manifest.json").write_text(text)
+    fails("translate", tmp_path / "copy")
+
+
+def test_a_test_set_without_text_has_no_perplexity(tmp_path: Path, run: Path) -> None:
+    corpus = write_corpus(tmp_path, "c", [("", "ba"), (" ", "ce")])
+    result = nmt("evaluate", run, *corpus, "--json")
+    assert json.loads(result.out)["perplexity"] is None
+    assert "2 pairs" in result.err

@@ -280,3 +280,20 @@ def test_accumulated_batches_are_one_large_one(toy: Files, tmp_path: Path) -> No
 def test_the_corpus_is_prepared_within_the_run(run: Path, toy: Files) -> None:
     assert (run / "state" / "data" / "train.arrow").is_file()
     assert len(list(open_corpus(toy["train"]).pairs())) == 1_500
+
+
+def test_a_log_that_was_cut_off_stays_json(toy: Files, tmp_path: Path) -> None:
+    settings = {"train__max_steps": 24, "train__save_every": 6, "train__validate_every": 12}
+    stopped = make_training(tmp_path, toy["train"], toy["valid"], **settings)
+    list(islice(stopped.events(), 4))
+    content = stopped.run.log.read_bytes()
+    stopped.run.log.write_bytes(content[: len(content) // 2])
+    train(make_training(tmp_path, toy["train"], toy["valid"], **settings))
+    assert all(json.loads(line)["event"] for line in stopped.run.log.read_bytes().splitlines())
+
+
+def test_the_log_is_strict_json(toy: Files, tmp_path: Path) -> None:
+    training = make_training(tmp_path, toy["train"], toy["valid"], train__max_steps=24)
+    training._log(Stepped(1, 0.1, math.nan, math.inf, 0.1, math.inf, 1.0, 1.0, 0.1))
+    line = json.loads(training.run.log.read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert line["loss"] is line["perplexity"] is None
