@@ -27,7 +27,7 @@ Ids = list[int]
 _DRAWS = 8  # segmentations drawn anew for each distinct word of a text; then they are repeated
 _NBEST = 32  # of a word's segmentations, for sampling from a unigram model
 LONGEST_TRAINING_LINE = 16_384  # bytes; SentencePiece leaves longer lines out of its training
-_COVERAGES = (1 - 1e-5, 0.9995, 0.995, 0.98, 0.95, 0.9, 0.8, 0.6)  # of the text, first that fits
+_COVERAGES = (1 - 1e-5, 0.9995, 0.995, 0.98)  # of the characters; the first that fits
 
 
 class Subwords:
@@ -198,6 +198,11 @@ def _learn(lines: Sequence[str], settings: DataSettings, threads: int) -> Subwor
             said = str(error).strip().splitlines()[-1]
             if "required_chars" not in said:
                 break
+    if "required_chars" in said:
+        raise NmtError(
+            f"data.vocab_size = {settings.vocab_size} is too small for the text's many characters",
+            "raise it, or leave it out to have one chosen",
+        )
     raise NmtError(
         f"SentencePiece could not learn subwords: {said}",
         "is the text long enough, and are data.vocab_size and data.subwords right for it?",

@@ -490,8 +490,8 @@ def test_many_characters_in_a_small_corpus(tmp_path: Path) -> None:
     lines = ["".join(generator.choices(han, k=12)) for _ in range(900)]
     corpus = write_corpus(tmp_path, "c", list(zip(lines, lines, strict=True)))
     assert nmt("prepare", *corpus, "--out", tmp_path / "chosen").code == 0
-    small = nmt("prepare", *corpus, "--out", tmp_path / "asked", "--set=data.vocab_size=2000")
-    assert small.code == 0
+    message = fails("prepare", *corpus, "--out", tmp_path / "asked", "--set=data.vocab_size=2000")
+    assert "data.vocab_size = 2000 is too small" in message
 
 
 @pytest.mark.parametrize(
