@@ -25,8 +25,8 @@ class Attention(nn.Module):
         return memory
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """[B, T, Q], [B, S, K] → [B, T, S]."""
-        raise NotImplementedError
+        """[B, T, Q], [B, S, K] → [B, T, S]: query · key, unless a kind says otherwise."""
+        return torch.bmm(query, keys.transpose(1, 2))
 
     def forward(
         self, query: Tensor, keys: Tensor, memory: Tensor, padding: Tensor
@@ -43,11 +43,8 @@ class Attention(nn.Module):
 class Dot(Attention):
     """query · memory (Luong et al. 2015, eq. 8 "dot")."""
 
-    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return torch.bmm(query, keys.transpose(1, 2))
 
-
-class General(Dot):
+class General(Attention):
     """query · W memory (Luong et al. 2015, eq. 8 "general")."""
 
     def __init__(self, query: int, memory: int) -> None:
