@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PHRASEBOOK := data/phrasebook
 DEMO := checkpoints/demo
 
-.PHONY: install demo test check bench clean
+.PHONY: install demo test check bench bench-train bench-scale clean
 
 install: $(VENV)/.installed
 
@@ -39,6 +39,12 @@ check: install  ## style, types, layers
 bench: install  ## speed of training and translating on this machine
 	$(BIN)/python bench/speed.py
 
+bench-train: install  ## speed of training beside two other systems, which it installs
+	$(BIN)/python bench/train.py $(ARGS)
+
+bench-scale: install  ## time and memory a pair, as the corpus grows
+	$(BIN)/python bench/scale.py $(ARGS)
+
 clean:  ## remove what was made here, but no trained models
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) bench/peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,10 @@ An epoch is a random order of all pairs, cut into pools. Within a pool pairs of 
 put together, and the batches shuffled. Everything follows from (seed, epoch, pool), so a training
 that stopped goes on with exactly the batches it would have had.
 
+In a corpus of millions neighbours stay together in runs, and it is these that come in random order:
+a pool of them is read from few places, its pairs come from all over the corpus, and the order takes
+no memory to speak of.
+
 Few shapes matter because a CPU's kernels are built anew for each: lengths are rounded up to steps,
 and the number of rows to multiples of eight.
 
@@ -15,20 +19,26 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, count, islice
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nmt.prepare import Table
-from nmt.subwords import BOS, EOS, PAD, Vocabulary
+from nmt.subwords import BOS, EOS, PAD, Subwords, Vocabulary
 
 IdsLike = np.ndarray | Sequence[int]
+PairOfIds = tuple[np.ndarray, np.ndarray]
 
 SHORTEST = 4  # padded length of the shortest sequence
 
 _POOL = 65_536  # pairs sorted together
+_SCATTERED = 1 << 20  # pairs up to which each goes its own way in an epoch
+_RUN = 256  # neighbours that stay together in larger corpora
+_ERA = 4  # pools
+_SLICE = 4_096  # pairs read from the table at once
 _SOURCE_TOKENS = 4  # source subwords a batch may have for each target one of its budget
 _PREFETCHED = 8  # batches made ahead of the training
 
@@ -67,6 +77,19 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class _Pool:
+    """Pairs that are sorted together."""
+
+    at: Position  # its first batch
+    next: Position  # what follows its last batch
+    rows: np.ndarray
+    before: int  # pairs of the epoch in earlier pools
+    sampling: int  # the seed of subword dropout
+    era: int  # during which it knows few segmentations of a word
+    generator: np.random.Generator  # of all else
+
+
+@dataclass(frozen=True)
 class Batches:
     """The endless sequence of training batches of one table."""
 
@@ -81,54 +104,70 @@ class Batches:
         return _ahead(self._from(position), _PREFETCHED)
 
     def _from(self, position: Position) -> Iterator[Batch]:
-        epoch, pool, first = position.epoch, position.pool, position.batch
-        while True:
-            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.table))
-            pools = [order[i : i + _POOL] for i in range(0, len(order), _POOL)]
-            for number in range(pool, len(pools)):
-                done = epoch + sum(map(len, pools[:number])) / len(order)
-                yield from self._pool(
-                    pools[number], Position(epoch, number, first), done, len(pools)
+        """While a pool's batches are given out, as many pairs of the next one are read."""
+        pools = self._pools(position)
+        pool, first, read = next(pools), position.batch, list[PairOfIds]()
+        reading = self._read(pool)
+        for following in pools:
+            read += reading
+            ahead, reading = list[PairOfIds](), self._read(following)
+            for batch in self._cut(pool, read, first):
+                yield batch
+                ahead += islice(reading, len(batch.rows))
+            pool, first, read = following, 0, ahead
+
+    def _pools(self, position: Position) -> Iterator[_Pool]:
+        """All pools from that of `position` on."""
+        size, first = len(self.table), position.pool
+        run = 1 if size <= _SCATTERED else _RUN
+        for epoch in count(position.epoch):
+            runs = np.random.default_rng([self.seed, epoch]).permutation(-(-size // run))
+            cuts = range(0, len(runs), _POOL // run)
+            for number in range(first, len(cuts)):
+                before, rest = np.split(runs * run, [cuts[number]])
+                rows = (rest[: cuts.step, None] + np.arange(run)).ravel()
+                last = number + 1 == len(cuts)
+                generator = np.random.default_rng([self.seed, epoch, number])
+                yield _Pool(
+                    at=Position(epoch, number),
+                    next=Position(epoch + 1) if last else Position(epoch, number + 1),
+                    rows=rows[rows < size],
+                    before=int(np.minimum(run, size - before).sum()),
+                    sampling=int(generator.integers(2**31)),
+                    era=(epoch << 32) + number // _ERA,
+                    generator=generator,
                 )
-                first = 0
-            epoch, pool = epoch + 1, 0
+            first = 0
 
-    def _pool(self, rows: np.ndarray, at: Position, done: float, pools: int) -> Iterator[Batch]:
-        generator = np.random.default_rng([self.seed, at.epoch, at.pool])
-        sources, targets = self._ids(rows, int(generator.integers(2**31)))
-        groups = _groups(_lengths(sources), _lengths(targets), self.batch_tokens, generator)
-        groups = [groups[i] for i in generator.permutation(len(groups))]
-        seen = np.cumsum([len(group) for group in groups]) / len(self.table)
-        for number in range(at.batch, len(groups)):
-            group = groups[number]
-            following = Position(at.epoch, at.pool, number + 1)
-            if number + 1 == len(groups):
-                last = at.pool + 1 == pools
-                following = Position(at.epoch + 1) if last else Position(at.epoch, at.pool + 1)
-            yield make_batch(
-                [sources[i] for i in group],
-                [targets[i] for i in group],
-                rows[group],
-                following,
-                done + float(seen[number]),
-            )
+    def _read(self, pool: _Pool) -> Iterator[PairOfIds]:
+        """The ids of a pool's pairs, one after another."""
+        sources = self._side(pool, "source", self.vocabulary.source, pool.sampling)
+        targets = self._side(pool, "target", self.vocabulary.target, pool.sampling + 1)
+        return zip(sources, targets, strict=True)
 
-    def _ids(
-        self, rows: np.ndarray, seed: int
-    ) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
+    def _side(self, pool: _Pool, side: str, subwords: Subwords, seed: int) -> Iterator[np.ndarray]:
+        slices = np.split(pool.rows, range(_SLICE, len(pool.rows), _SLICE))
         if not self.subword_dropout:
-            return self.table.ids("source", rows), self.table.ids("target", rows)
-        sides = (self.vocabulary.source, self.vocabulary.target)
-        sampled = [
-            [
-                np.asarray(ids, dtype=np.uint16)
-                for ids in subwords.sample(
-                    self.table.text(side, rows), self.subword_dropout, seed + n
-                )
-            ]
-            for n, (side, subwords) in enumerate(zip(("source", "target"), sides, strict=True))
-        ]
-        return sampled[0], sampled[1]
+            return chain.from_iterable(self.table.ids(side, rows) for rows in slices)
+        lines = chain.from_iterable(self.table.text(side, rows) for rows in slices)
+        sampled = subwords.sample(lines, self.subword_dropout, seed, pool.era)
+        return (np.array(ids, np.uint16) for ids in sampled)
+
+    def _cut(self, pool: _Pool, read: Sequence[PairOfIds], first: int) -> Iterator[Batch]:
+        """A pool's batches, from its `first` on."""
+        sources, targets = zip(*read, strict=True)
+        groups = _groups(_lengths(sources), _lengths(targets), self.batch_tokens, pool.generator)
+        groups = [groups[i] for i in pool.generator.permutation(len(groups))]
+        behind = pool.before + np.cumsum([len(group) for group in groups])
+        for number in range(first, len(groups)):
+            last = number + 1 == len(groups)
+            yield make_batch(
+                [sources[i] for i in groups[number]],
+                [targets[i] for i in groups[number]],
+                pool.rows[groups[number]],
+                pool.next if last else replace(pool.at, batch=number + 1),
+                pool.at.epoch + float(behind[number] / len(self.table)),
+            )
 
 
 def grouped(
@@ -199,8 +238,9 @@ def _groups(
         generator: shuffles pairs of equal rounded length; None keeps them in order.
     """
     order = np.arange(len(target)) if generator is None else generator.permutation(len(target))
-    shape = np.array([rounded(int(t)) for t in target]), np.array([rounded(int(s)) for s in source])
-    order = order[np.lexsort((shape[1][order], shape[0][order]))]
+    longest = max(source.max(initial=0), target.max(initial=0))
+    steps = np.array([rounded(length) for length in range(longest + 1)])
+    order = order[np.lexsort((steps[source[order]], steps[target[order]]))]
     groups, start = [], 0
     while start < len(order):
         rows = max(1, tokens // int(target[order[start]]))

@@ -6,7 +6,9 @@
     RUN/manifest.json       what it was trained on
     RUN/scores.json         the validation scores of the best weights
     RUN/log.jsonl           one JSON object per event
-    RUN/state/              what resuming needs: the prepared corpus and the last checkpoint
+    RUN/weights/            the last weights, and the best by the score that does not decide
+    RUN/incidents/          what is known of updates that went wrong
+    RUN/state/              what resuming needs: the prepared corpus and the last checkpoints
 
 Tensors are kept as safetensors, everything else as JSON or TOML: reading a run runs no code.
 """
@@ -17,7 +19,8 @@ import dataclasses
 import json
 import shutil
 import tomllib
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +34,7 @@ from torch import Tensor
 from nmt import __version__
 from nmt.config import Settings, settings_from
 from nmt.errors import RunError, SettingsError
-from nmt.files import PART, cannot_write, replacing, write_text
+from nmt.files import PART, cannot_write, replacing, replacing_folder, write_text
 from nmt.model import Seq2Seq
 from nmt.prepare import MANIFEST, Manifest
 from nmt.subwords import Vocabulary
@@ -63,15 +66,39 @@ class Run:
 
     @property
     def data(self) -> Path:
-        return self.path / "state" / "data"
+        return self.state / "data"
 
     @property
-    def checkpoint(self) -> Path:
-        return self.path / "state" / "last.safetensors"
+    def weights(self) -> Path:
+        return self.path / "weights"
+
+    @property
+    def incidents(self) -> Path:
+        return self.path / "incidents"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state"
+
+    def checkpoint(self, step: int) -> Path:
+        return self.state / f"step-{step:08}.safetensors"
+
+    def checkpoints(self) -> list[Path]:
+        """What can be resumed from, the newest first."""
+        return sorted(self.state.glob("step-*.safetensors"), reverse=True)
+
+    def snapshots(self) -> list[Path]:
+        """The weights that were validated last, the newest first."""
+        return sorted(self.weights.glob("step-*.safetensors"), reverse=True)
+
+    @staticmethod
+    def step_of(file: Path) -> int:
+        """The step a checkpoint or snapshot was written at."""
+        return int(file.stem.removeprefix("step-"))
 
     def sweep(self) -> None:
         """Remove what a process that was killed had begun to write under temporary names."""
-        for folder in (self.path, self.path / "state"):
+        for folder in (self.path, self.state, self.weights, self.incidents):
             for leftover in folder.glob(f".*{PART}"):
                 if leftover.is_dir():
                     shutil.rmtree(leftover, ignore_errors=True)
@@ -80,10 +107,14 @@ class Run:
 
     def clear(self) -> None:
         """Remove what a training writes here, and nothing else; the prepared corpus stays."""
-        ours = [self.config, self.checkpoint, self.model, self.log, self.scores]
-        ours.append(self.path / MANIFEST)
-        for file in (*ours, *self.path.glob("subwords*.model")):
+        ours = [self.config, *self.checkpoints(), self.model, self.log, self.scores]
+        ours += [self.path / MANIFEST, *self.path.glob("subwords*.model")]
+        ours += [*self.weights.glob("*.safetensors"), *self.incidents.glob("*.json")]
+        for file in ours:
             file.unlink(missing_ok=True)
+        for folder in (self.weights, self.incidents):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 @dataclass(frozen=True)
@@ -182,21 +213,118 @@ def read_config(run: Run) -> Settings:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write tensors, and `about` as JSON in the file's header, at once."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = json.dumps({**about, "crc32": _checksum(contiguous)})
     with replacing(path) as beside:
         try:
-            save_file(contiguous, beside, metadata={"nmt": json.dumps(about)})
+            save_file(contiguous, beside, metadata={"nmt": header})
         except SafetensorError as error:  # it wraps what the system said
             raise cannot_write(path, OSError(str(error))) from None
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors of a file and what was written about them. Raises RunError for a damaged file."""
+def read_tensors(path: Path, verify: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a file and what was written about them.
+
+    Args:
+        verify: compare the checksum too, which finds what a crash of the machine left of a file.
+
+    Raises:
+        RunError: the file is damaged.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("nmt", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
+            checksum = about.pop("crc32", None)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if verify and checksum != _checksum(tensors):
+            raise ValueError("its checksum is wrong")
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(
             f"{path}: cannot be read: {error}",
             "the file is damaged or cut off; copy it again, or train again with --fresh",
         ) from None
+    return tensors, about
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """Of names and bytes, in the order of names."""
+    checksum = 0
+    for name in sorted(tensors):
+        checksum = zlib.crc32(name.encode(), checksum)
+        content = tensors[name].reshape(-1).view(torch.uint8).numpy().data
+        checksum = zlib.crc32(content, checksum)
+    return f"{checksum:08x}"
+
+
+# --- averaging ----------------------------------------------------------------------------------
+
+
+def average(places: Sequence[Path], out: Path, last: int) -> list[Path]:
+    """Make a run whose weights are the mean of others' (Junczys-Dowmunt et al. 2016, §5.1).
+
+    Args:
+        places: runs, of which the last weights are taken, and files of weights within runs.
+        out: the folder of the new run, which can translate but not train on.
+        last: how many of a run's weights are taken, the newest.
+
+    Returns:
+        The files that were averaged.
+
+    Raises:
+        RunError: a file is missing, or the models differ in shape or vocabulary.
+    """
+    if out.exists() and (out.is_file() or any(out.iterdir())):
+        raise RunError(f"{out}: is there already", "use another --out")
+    files = [file for place in places for file in _weights_at(place, last)]
+    runs = {file: _run_of(file) for file in files}
+    first = runs[files[0]]
+    for run in runs.values():
+        _refuse_unlike(first, run)
+    mean: dict[str, Tensor] = {}
+    for number, file in enumerate(files, 1):
+        tensors, _ = read_tensors(file, verify=True)
+        for name, tensor in tensors.items():
+            mean[name] = tensor.double() if number == 1 else mean[name] + tensor
+    about = {"averaged": [f"{runs[file].path.name}/{file.name}" for file in files]}
+    with replacing_folder(out) as beside:
+        for source in (first.config, first.path / MANIFEST, *first.path.glob("subwords*.model")):
+            shutil.copyfile(source, beside / source.name)
+        weights = {name: (total / len(files)).float() for name, total in mean.items()}
+        write_tensors(Run(beside).model, weights, about)
+    return files
+
+
+def _weights_at(place: Path, last: int) -> list[Path]:
+    if place.is_file():
+        return [place]
+    files = Run(place).snapshots()[:last]
+    if not files:
+        raise RunError(
+            f"{place}: there are no weights to average in it",
+            "a training keeps the last ones (train.keep_last) in RUN/weights; or name files",
+        )
+    return files
+
+
+def _run_of(file: Path) -> Run:
+    """The run a file of weights lies in."""
+    for folder in file.resolve().parents[:2]:
+        if (folder / "config.toml").is_file():
+            return Run(folder)
+    raise RunError(f"{file}: belongs to no run (no config.toml beside or above it)")
+
+
+def _refuse_unlike(one: Run, other: Run) -> None:
+    """Weights can be averaged only between models that differ in nothing else."""
+    mine, theirs = (dataclasses.asdict(read_config(run).model) for run in (one, other))
+    keys = [key for key in mine if mine[key] != theirs[key] and "dropout" not in key]
+    if keys:
+        raise RunError(
+            f"{one.path} and {other.path} differ in model.{keys[0]}: "
+            f"{mine[keys[0]]} and {theirs[keys[0]]}",
+            "only models of one shape can be averaged",
+        )
+    if Vocabulary.load(one.path).files() != Vocabulary.load(other.path).files():
+        raise RunError(
+            f"{one.path} and {other.path} have different subwords",
+            "only models that were trained on one preparation can be averaged",
+        )

@@ -26,7 +26,7 @@ def clean(pairs: Iterable[Pair], left_out: Counter[str]) -> Iterator[Pair]:
 
 def is_blank(line: str) -> bool:
     """Whether a line has nothing to translate: only white space, controls (NULs) and the like."""
-    return not any(_is_visible(character) for character in line)
+    return not (line[:1].isalnum() or any(map(_is_visible, line)))  # the first mostly suffices
 
 
 def _is_visible(character: str) -> bool:

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import io
 import os
+import shutil
 import signal
 import sys
 import time
@@ -26,6 +27,7 @@ from nmt.errors import CorpusError, NmtError, SettingsError
 if TYPE_CHECKING:
     from nmt.checkpoint import Trained
     from nmt.corpus import Corpus
+    from nmt.tensorboard import TensorBoardView
     from nmt.training import Training
     from nmt.translate import Translator
 
@@ -72,6 +74,9 @@ def _set_debug(value: bool) -> bool:
 
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+RunFolders = Annotated[
+    list[Path], typer.Argument(metavar="RUN...", help="A run's folder; several are compared.")
+]
 CorpusWords = Annotated[
     list[str],
     typer.Argument(
@@ -142,17 +147,24 @@ def prepare(
 ) -> None:
     """Clean, learn subwords, encode; write Arrow tables and a manifest."""
     from nmt import recipe
-    from nmt.console import show_manifest
+    from nmt.console import PreparationView, show_manifest
     from nmt.corpus import open_corpus
+    from nmt.files import locked
 
     asked = _asked(config, assignments, preset, seed, None)
-    manifest, choices = recipe.prepare(
-        open_corpus(corpus, langs),
-        _corpus(valid, langs) if valid else None,
-        out,
-        asked,
-        threads or os.cpu_count() or 1,
-    )
+    place = out.resolve()
+    with (
+        locked(place.parent / f".{place.name}.lock", str(out)),
+        PreparationView(console) as view,
+    ):
+        manifest, choices = recipe.prepare(
+            open_corpus(corpus, langs),
+            _corpus(valid, langs) if valid else None,
+            out,
+            asked,
+            threads or os.cpu_count() or 1,
+            report=view.show,
+        )
     for choice in choices:
         console.say(f"chosen: {choice.key} = {choice.value} ({choice.why})")
     show_manifest(console, manifest)
@@ -178,6 +190,10 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start over, forgetting what is there.")
     ] = False,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Show the training to TensorBoard too, in DIR/RUN."),
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -187,24 +203,62 @@ def train(
     asked = _asked(config, assignments, preset, seed, budget)
     read(asked)
     from nmt import recipe
-    from nmt.console import TrainingView, show_beginning
+    from nmt.console import PreparationView, TrainingView, show_beginning
     from nmt.device import open_device
+    from nmt.distributed import join
 
     pairs, valid_pairs = _corpora(corpus, valid, langs)
-    request = recipe.Request(asked, pairs, valid_pairs, out, fresh)
-    ready = recipe.get_ready(request, open_device(device.value, threads), _STARTED)
-    show_beginning(console, ready)
-    if ready.training.progress.finished:
-        console.say(f"already finished: {ready.training.progress.finished}; --fresh starts over")
-        return
-    with _stopping(ready.training) as stop, TrainingView(console) as view:
-        for event in ready.training.events():
-            view.show(event)
-    if stop:
-        step = ready.training.progress.step
-        console.say(f"stopped and saved at step {step:,}; to go on, run the same command again")
-        raise typer.Exit(128 + stop[0])
+    preparation = PreparationView(console)
+    request = recipe.Request(asked, pairs, valid_pairs, out, fresh, preparation.show)
+    place = open_device(device.value, threads)
+    board = _board(tensorboard, out)
+    with (
+        preparation,
+        join(place.torch.type == "cuda") as world,
+        recipe.opened(request, place, _STARTED, world) as ready,
+    ):
+        preparation.stop()
+        console.quiet = console.quiet or not world.first
+        show_beginning(console, ready)
+        progress = ready.training.progress
+        if progress.finished:
+            console.say(f"already finished: {progress.finished}; --fresh starts over")
+            return
+        views: list[TrainingView | TensorBoardView] = [TrainingView(console)]
+        if board and world.first:
+            views.append(board)
+        with _stopping(ready.training) as stop, contextlib.ExitStack() as opened:
+            for view in views:
+                opened.enter_context(view)
+            for event in ready.training.events():
+                for view in views:
+                    view.show(event)
+    progress = ready.training.progress
+    if not progress.finished:
+        console.say(
+            f"stopped and saved at step {progress.step:,}; to go on, run the same command again"
+        )
+        raise typer.Exit(128 + (stop[0] if stop else signal.SIGTERM))
     console.say(f"model: {out}; now try: nmt translate {out}")
+
+
+@app.command()
+def average(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Runs, or .safetensors files within runs."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="NEW", help="The run to make.")],
+    last: Annotated[int, typer.Option(min=1, help="How many of a run's last weights.")] = 3,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Average the last weights of runs (or files of weights) into a new run."""
+    from nmt.checkpoint import average as average_weights
+
+    files = average_weights(runs, out, last)
+    console.say(f"averaged {len(files)}: {', '.join(map(str, files))}")
+    console.say(f"model: {out}; now try: nmt evaluate {out} CORPUS...")
 
 
 @app.command()
@@ -297,24 +351,35 @@ def evaluate(
 
 @app.command()
 def info(
-    run: RunFolder,
+    runs: RunFolders,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the training curves: .png, .svg or .pdf."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Say what a model is: data, settings, scores, size."""
-    from nmt.info import describe
+    """Say what a model is: data, training, scores, settings, curves; compare several."""
+    from nmt.curves import has_log, read
+    from nmt.info import by_name, describe, table
+    from nmt.plot import chart, draw
 
-    facts = describe(run)
+    named = by_name(runs)
+    if plot:
+        draw({name: read(path) for name, path in named.items()}, plot)
+        console.say(f"drawn: {plot}")
+        if not json:
+            return
+    facts = {name: describe(path) for name, path in named.items()}
+    only, *others = facts.values()
     if json:
-        _print_json(facts)
+        _print_json(facts if others else only)
         return
-    rows = []
-    for section, values in facts.items():
-        for number, (key, value) in enumerate(values.items()):
-            shown = f"{value:.6g}" if isinstance(value, float) else str(value)
-            rows.append((section if not number else "", key, shown))
-    print_table(rows, (), sys.stdout)
+    curves = {name: read(path) for name, path in named.items() if has_log(path)}
+    print_table(table(facts, curves), ("", "", *facts) if others else (), sys.stdout)
+    for each in curves.values() if not others else ():
+        print("", chart(each, shutil.get_terminal_size().columns), sep="\n")
 
 
 # --- what several commands need -----------------------------------------------------------------
@@ -391,6 +456,13 @@ def _translator(trained: Trained, beam: int | None, precision: PrecisionName) ->
     return Translator(trained.model, trained.vocabulary, options, settings.data.max_length, chosen)
 
 
+def _board(folder: Path | None, run: Path) -> TensorBoardView | None:
+    """TensorBoard tells runs apart by their folders."""
+    from nmt.tensorboard import TensorBoardView
+
+    return TensorBoardView(folder / run.resolve().name) if folder else None
+
+
 @contextmanager
 def _reading(file: Path | None) -> Iterator[Any]:
     if file is None or str(file) == "-":
@@ -420,17 +492,25 @@ def _writing(file: Path | None) -> Iterator[Any]:
 
 @contextmanager
 def _stopping(training: Training) -> Iterator[list[int]]:
-    """On SIGINT or SIGTERM finish the update and save; a second Ctrl-C stops at once.
+    """On SIGINT or SIGTERM finish the update and save; a second one stops at once.
+
+    What follows within a second is the same request: torchrun passes on a Ctrl-C that its
+    processes have already had from the terminal.
 
     Yields the list that will hold the signal's number.
     """
     received: list[int] = []
+    first = 0.0
 
     def request(number: int, _: Any) -> None:
-        received.append(number)
-        training.stop_requested = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        console.say("stopping after this step ...")
+        nonlocal first
+        if not received:
+            received.append(number)
+            first = time.monotonic()
+            training.stop_requested = True
+            console.say("stopping after this step ...")
+        elif time.monotonic() - first > 1:
+            raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
 
     before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

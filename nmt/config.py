@@ -85,6 +85,7 @@ class TrainSettings:
     budget: NonNegative = 0.0  # seconds of wall clock the schedule is fitted to; 0: none
     validate_every: Positive = 500  # steps between two validations
     save_every: Positive = 500  # steps between two checkpoints
+    keep_last: Natural = 3  # weights of the last validations kept in RUN/weights, for averaging
     validate_lines: Natural = 1_000  # validation sentences translated for BLEU; 0: all
     best_by: Literal["bleu", "perplexity"] = "bleu"  # which score keeps a model and stops training
     patience: Natural = 10  # validations without a better score before stopping; 0: never

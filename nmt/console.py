@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from nmt.config import TrainSettings
-    from nmt.prepare import Manifest
+    from nmt.events import Event, Finished, Incident, Stepped, Validated
+    from nmt.prepare import Manifest, Working
     from nmt.recipe import Ready
-    from nmt.training import Event, Finished, Stepped, Validated
 
 _PLAIN_EVERY = 15.0  # seconds between two plain progress lines
 
@@ -82,11 +82,11 @@ def print_table(rows: Iterable[Sequence[str]], header: Sequence[str], file: Any)
     grid = Table(box=None, show_header=bool(header), pad_edge=False)
     rows = [list(row) for row in rows]
     for number in range(len(rows[0]) if rows else len(header)):
-        grid.add_column(header[number] if header else "", overflow="fold", no_wrap=True)
+        grid.add_column(header[number] if header else "", overflow="fold")
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
     width = None if file.isatty() else 10_000
-    Rich(file=file, width=width, highlight=False, soft_wrap=True).print(grid)
+    Rich(file=file, width=width, color_system=None, soft_wrap=True).print(grid)
 
 
 # --- preparation and training -------------------------------------------------------------------
@@ -114,6 +114,8 @@ def show_beginning(console: Console, ready: Ready) -> None:
     if ready.resumed:
         spent = duration(progress.seconds)
         console.say(f"resuming {training.run.path} at step {progress.step:,} after {spent}")
+        for error in training.damaged:
+            console.warn(f"{error.message}; going on from the checkpoint before it")
     else:
         show_manifest(console, training.data.manifest)
     for choice in training.choices:
@@ -146,6 +148,49 @@ def _plan(train: TrainSettings) -> str:
     )
 
 
+class PreparationView:
+    """Shows how far a preparation is, if it takes a while."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar: Bar | None = None
+        self._stage = ""
+        self._began = self._heard = self._last_line = time.monotonic()
+
+    def __enter__(self) -> PreparationView:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+    def show(self, working: Working) -> None:
+        now = time.monotonic()
+        if working.stage != self._stage:
+            self._stage, self._began = working.stage, self._heard
+        self._heard = now
+        rate = working.pairs / max(now - self._began, 1e-3)
+        what = f"{working.pairs:,} pairs, {rate:,.0f} a second" if working.pairs else "..."
+        if self.console.is_live():
+            self._draw(working.share, f"{working.stage}: {what}")
+        elif now - self._last_line > _PLAIN_EVERY:
+            self._last_line = now
+            share = "" if working.share is None else f"{min(1.0, working.share):4.0%}  "
+            self.console.say(f"{share}{working.stage}: {what}")
+
+    def _draw(self, share: float | None, figures: str) -> None:
+        if self._bar is None:
+            self._bar = _live_bar(transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("preparation", figures="")
+        total = None if share is None else 1.0
+        self._bar.update(self._task, total=total, completed=share or 0.0, figures=figures)
+
+
 class TrainingView:
     """Shows a training's events as they come."""
 
@@ -156,7 +201,7 @@ class TrainingView:
 
     def __enter__(self) -> TrainingView:
         if self.console.is_live():
-            self._bar = _live_bar()
+            self._bar = _live_bar(transient=False)
             self._bar.start()
             self._task = self._bar.add_task("training", total=1.0, figures="")
         return self
@@ -166,12 +211,14 @@ class TrainingView:
             self._bar.stop()
 
     def show(self, event: Event) -> None:
-        from nmt.training import Finished, Stepped, Validated
+        from nmt.events import Finished, Incident, Stepped, Validated
 
         if isinstance(event, Stepped):
             self._step(event)
         elif isinstance(event, Validated):
             self._validation(event)
+        elif isinstance(event, Incident):
+            self._incident(event)
         elif isinstance(event, Finished):
             if self._bar:
                 self._bar.stop()
@@ -202,6 +249,11 @@ class TrainingView:
             self._line(f"    {sample.source}")
             self._line(f"  → {sample.translation}")
 
+    def _incident(self, event: Incident) -> None:
+        slower = f", at {event.rate_factor:g} of the learning rate" if event.back_to else ""
+        where = f" (see {event.file})" if event.file else ""
+        self._line(f"warning: step {event.step:,}: {event.reason}; {event.action}{slower}{where}")
+
     def _end(self, event: Finished) -> None:
         self.console.say(f"finished: {event.reason}")
         self.console.table(
@@ -221,7 +273,7 @@ class TrainingView:
             self.console.say(text)
 
 
-def _live_bar() -> Bar:
+def _live_bar(transient: bool) -> Bar:
     from rich.progress import BarColumn, Progress, TextColumn
 
     return Progress(
@@ -229,6 +281,7 @@ def _live_bar() -> Bar:
         TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("{task.fields[figures]}"),
         console=_stderr(),
+        transient=transient,
     )
 
 

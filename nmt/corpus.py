@@ -55,6 +55,10 @@ class Corpus(ABC):
     def fingerprint(self) -> str:
         """A SHA-256 over the bytes of the inputs and whatever else decides the pairs."""
 
+    def size(self) -> int | None:
+        """Bytes of text, where the file system knows how many there are: to show progress."""
+        return None
+
 
 def open_corpus(arguments: Sequence[str | Path], langs: str | None = None) -> Corpus:
     """The corpus that the words of a command line name; nothing much is read yet."""
@@ -124,6 +128,9 @@ class _TwoFiles(Corpus):
 
     def fingerprint(self) -> str:
         return _combined([_digest(self.source), _digest(self.target)])
+
+    def size(self) -> int | None:
+        return _plain_size(self.source, self.target)
 
 
 def _open_two_files(source: Path, target: Path, languages: Languages | None) -> Corpus:
@@ -260,6 +267,13 @@ def _combined(parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def _plain_size(*paths: Path) -> int | None:
+    """The bytes of files that hold nothing but text."""
+    if any(path.suffix.lower() in _DECOMPRESSORS for path in paths):
+        return None
+    return sum(path.stat().st_size for path in paths)
+
+
 # ---- one file with both sides
 
 
@@ -279,6 +293,9 @@ class _OneFile(Corpus):
 
     def fingerprint(self) -> str:
         return _combined([_suffix(self.path), self.languages, _digest(self.path)])
+
+    def size(self) -> int | None:
+        return _plain_size(self.path) if _suffix(self.path) == ".tsv" else None
 
 
 def _open_one_file(path: Path, langs: Languages | None) -> Corpus:

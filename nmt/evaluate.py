@@ -57,17 +57,24 @@ def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
     )
 
 
-@torch.inference_mode()
 def perplexity(model: Seq2Seq, batches: Iterable[Batch], precision: str = "fp32") -> float:
     """exp of the mean −log p of the target subwords, EOS included, by a model in eval mode."""
+    found = likelihoods(model, batches, precision)
+    return perplexity_of(sum(loss for loss, _ in found), sum(tokens for _, tokens in found))
+
+
+@torch.inference_mode()
+def likelihoods(
+    model: Seq2Seq, batches: Iterable[Batch], precision: str = "fp32"
+) -> list[tuple[float, int]]:
+    """Summed −log p, and the number of target subwords, of each batch."""
     device = next(model.parameters()).device
-    total, tokens = 0.0, 0
+    found = []
     for batch in batches:
         with autocast(device, precision):
             loss = batch_loss(model, batch.to(device), 0.0)
-        total += float(loss.likelihood)
-        tokens += batch.tokens
-    return perplexity_of(total, tokens)
+        found.append((float(loss.likelihood), batch.tokens))
+    return found
 
 
 def perplexity_of(likelihood: float, tokens: int) -> float:

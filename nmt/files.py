@@ -6,15 +6,20 @@ Everything is written beside its place under a temporary name, flushed to the di
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import math
 import os
 import shutil
+import socket
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from nmt.errors import NmtError
 
@@ -37,8 +42,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
-        _flush(beside)
+        flush(beside)
         os.replace(beside, path)
+        _flush_folder(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
@@ -48,21 +54,76 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder: `path` and all in it are replaced by what the block wrote."""
+    """The same for a folder: `path` and all in it are replaced by what the block wrote.
+
+    What a process that was killed had left beside it is swept away first.
+    """
     path = path.resolve()
-    beside = _beside(path)
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    beside, before = _beside(path), _beside(path)
     try:
         beside.mkdir(parents=True)
         yield beside
         for file in beside.iterdir():
-            _flush(file)
+            flush(file)
         if path.exists():
-            shutil.rmtree(path)
+            os.replace(path, before)  # at once: half a folder must never look like a whole one
         os.replace(beside, path)
+        _flush_folder(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if before.exists() and not path.exists():
+            os.replace(before, path)
+        for leftover in (beside, before):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock `path` within the block; the system lets it go when the process dies.
+
+    Args:
+        what: the thing that is locked, for the message.
+
+    Raises:
+        NmtError: another process holds it; it is named, with its host.
+    """
+    owner = path.with_suffix(".owner.json")
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise NmtError(
+            f"{what}: {_describe(owner)} is writing there", "wait for it, or use another --out"
+        ) from None
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        about = {"process": os.getpid(), "host": socket.gethostname(), "since": now}
+        write_text(owner, json.dumps(about) + "\n")
+        yield
+    finally:
+        for file in (owner, path):
+            with contextlib.suppress(OSError):
+                file.unlink()
+        lock.release()
+        for folder in made:  # they go again if nothing was put there
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _describe(owner: Path) -> str:
+    """Who holds a lock, as far as it can be read."""
+    try:
+        about = json.loads(owner.read_text(encoding="utf-8"))
+        return f"process {about['process']} on {about['host']}, since {about['since']},"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -94,10 +155,20 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _flush(path: Path) -> None:
-    """To the disk, and readable by whom the user's umask allows."""
+def flush(path: Path) -> None:
+    """A file's content to the disk, and readable by whom the user's umask allows."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
+
+
+def _flush_folder(path: Path) -> None:
+    """The new name of a file to the disk, where the system has a way to do so."""
+    if os.name == "posix":
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

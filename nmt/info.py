@@ -1,20 +1,35 @@
-"""What a run is, told from its folder alone: no weights are loaded."""
+"""What runs are and how they differ, told from their folders alone: no weights are loaded."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from nmt.checkpoint import Run, read_config
 from nmt.config import flat
+from nmt.curves import Column, Curves
 from nmt.errors import RunError
 from nmt.prepare import Manifest
 
 _MILLION_BYTES = 1_000_000
+_SECTIONS = ("model", "data", "training", "scores", "settings")
+
+Facts = Mapping[str, Mapping[str, Any]]
+"""By section, then by name."""
+
+
+def by_name(paths: Sequence[Path]) -> dict[str, Path]:
+    """Runs by the names of their folders, or by the paths as given where those are not unique."""
+    paths = list(dict.fromkeys(paths))
+    names = [path.resolve().name for path in paths]
+    unique = len(set(names)) == len(names)
+    return {name if unique else str(path): path for name, path in zip(names, paths, strict=True)}
 
 
 def describe(path: Path) -> dict[str, dict[str, Any]]:
@@ -77,3 +92,48 @@ def _scores(run: Run) -> dict[str, Any]:
         f"validation {key}" if key in ("bleu", "perplexity") else key: v
         for key, v in scores.items()
     }
+
+
+def table(runs: Mapping[str, Facts], curves: Mapping[str, Curves]) -> list[tuple[str, ...]]:
+    """Rows of section, fact, and a value for each run; of several runs' settings the unequal.
+
+    Args:
+        curves: of those runs that have a log.
+    """
+    told = [{**facts, "training": _training(curves.get(name))} for name, facts in runs.items()]
+    rows = []
+    for section in _SECTIONS:
+        heading = section
+        for fact in dict.fromkeys(fact for facts in told for fact in facts[section]):
+            values = [_shown(facts[section].get(fact, "")) for facts in told]
+            if section == "settings" and len(set(values)) == 1 < len(told):
+                continue
+            rows.append((heading, fact, *values))
+            heading = ""
+    return rows
+
+
+def _training(curves: Curves | None) -> dict[str, Any]:
+    """How far a training went, and how fast."""
+    if curves is None:
+        return {}
+
+    def rounded(values: Column, which: Callable[[Column], float]) -> float | str:
+        known = values[np.isfinite(values)]
+        return round(which(known)) if len(known) else "unknown"
+
+    training = curves.training
+    return {
+        "steps": rounded(training["step"], _last),
+        "seconds": rounded(training["seconds"], _last),
+        "target tokens per second": rounded(training["target_tokens_per_second"], np.median),
+        "incidents": len(curves.incidents["step"]),
+    }
+
+
+def _last(values: Column) -> float:
+    return float(values[-1])
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

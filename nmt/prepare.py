@@ -11,13 +11,12 @@ Neither pass holds more than a block of pairs (and the sample) in memory.
 from __future__ import annotations
 
 import hashlib
-import heapq
 import json
-import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import chain, compress, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,21 @@ import numpy as np
 import pyarrow as pa
 
 from nmt import __version__
-from nmt.clean import TOO_LONG, clean, is_blank
+from nmt.clean import EMPTY, TOO_LONG, clean
 from nmt.config import Settings
 from nmt.corpus import Corpus, Pair
 from nmt.errors import CorpusError, RunError
 from nmt.files import replacing_folder
-from nmt.subwords import LONGEST_TRAINING_LINE, Vocabulary
+from nmt.subwords import LONGEST_TRAINING_LINE, Ids, Vocabulary
+from nmt.workers import in_order
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 
 _BLOCK = 16_384  # pairs encoded and written at once
-_SAMPLE = 500_000  # pairs the subword model is learned from
+_ALONE = 100_000  # pairs up to which one process is done before others have started
+_WORKERS = 16  # processes that encode; one that reads cannot keep more of them busy
+_SAMPLE = 60_000_000  # characters the subword model is learned from
 _FEWEST = 10  # distinct pairs below which there is nothing to learn
 _SURVEYED = 10_000  # distinct pairs remembered by hash, to hold some out
 _SCHEMA = pa.schema(
@@ -104,16 +106,26 @@ class Manifest:
 class Survey:
     """What the first pass over the training text found."""
 
+    read: int
     pairs: int  # with text on both sides, those held out included
     sample: Sequence[Pair]  # a uniform sample of the training pairs, for the subword model
-    seed: int
     threshold: int  # a pair is held out when its hash lies below; 0: none is
 
-    def holds_out(self, pair: Pair) -> bool:
-        """By the pair's own text, so that no copy of a held-out pair is trained on."""
-        if not self.threshold or _hash(pair, self.seed) >= self.threshold:
-            return False
-        return not is_blank(pair.source) and not is_blank(pair.target)
+
+@dataclass(frozen=True)
+class Working:
+    """How far a preparation is."""
+
+    stage: str  # "reading", "learning subwords", "encoding"
+    pairs: int = 0  # behind, in this stage
+    share: float | None = None  # of this stage that is behind, where it is known
+
+
+Report = Callable[[Working], None]
+
+
+def silent(_: Working) -> None:
+    """The report of a preparation that nobody watches."""
 
 
 def is_prepared(folder: Path) -> bool:
@@ -128,10 +140,16 @@ class Preparation:
     """Turns a corpus (and its validation corpus) into a prepared folder, in two passes.
 
     Between them the caller knows the corpus's size (`survey`) and can choose settings by it.
+
+    Args:
+        report: is told, now and then, how far the work is.
     """
 
-    def __init__(self, corpus: Corpus, valid: Corpus | None, seed: int, inputs: Inputs) -> None:
+    def __init__(
+        self, corpus: Corpus, valid: Corpus | None, seed: int, inputs: Inputs, report: Report
+    ) -> None:
         self.corpus, self.valid, self.seed, self.inputs = corpus, valid, seed, inputs
+        self.report = report
         _refuse_other_order(corpus, valid)
 
     def survey(self) -> Survey:
@@ -140,23 +158,26 @@ class Preparation:
         Raises:
             CorpusError: there are too few pairs to learn from.
         """
-        generator = random.Random(self.seed)
-        sample: list[Pair] = []
-        lowest = _Lowest(_SURVEYED)
-        pairs = 0
-        for pair in clean(self.corpus.pairs(), Counter()):
-            pairs += 1
-            lowest.add(_hash(pair, self.seed))
-            if max(map(len, pair)) > LONGEST_TRAINING_LINE:
-                continue
-            if len(sample) < _SAMPLE:
-                sample.append(pair)
-            elif (slot := generator.randrange(pairs)) < _SAMPLE:
-                sample[slot] = pair
+        left_out: Counter[str] = Counter()
+        lowest, sample = _Lowest(_SURVEYED), _Sample(_SAMPLE, self.seed)
+        pairs, size, size_read = 0, self.corpus.size(), 0
+        for block in blocks(clean(self.corpus.pairs(), left_out), _BLOCK):
+            lines = _lines(block)
+            lowest.add(_hashes(lines, self.seed))
+            sample.add(block)
+            pairs += len(block)
+            size_read += sum(map(len, lines)) + len(lines)
+            self.report(Working("reading", pairs, size_read / size if size else None))
         _refuse_tiny(self.corpus, pairs, len(lowest))
         threshold = 0 if self.valid else lowest.threshold(_held_out(pairs, len(lowest)))
-        survey = Survey(pairs, (), self.seed, threshold)
-        return replace(survey, sample=[pair for pair in sample if not survey.holds_out(pair)])
+        drawn = sample.pairs()
+        held_out = _hashes(_lines(drawn), self.seed) < threshold
+        return Survey(
+            read=pairs + left_out.total(),
+            pairs=pairs,
+            sample=list(compress(drawn, ~held_out)),
+            threshold=threshold,
+        )
 
     def write(self, folder: Path, survey: Survey, settings: Settings, threads: int) -> Manifest:
         """Second pass: learn subwords, encode, write. The folder appears whole or not at all.
@@ -164,28 +185,18 @@ class Preparation:
         Raises:
             CorpusError: no pair is left to train on, or to validate with.
         """
+        self.report(Working("learning subwords"))
         vocabulary = Vocabulary.learn(
             [pair.source for pair in survey.sample],
             [pair.target for pair in survey.sample],
             settings.data,
-            threads,
         )
-        encode = Encoder(vocabulary, settings.data.max_length, threads)
+        encode = Encoder(vocabulary, settings.data.max_length, self.seed, survey.threshold)
+        workers = min(threads, _WORKERS) if survey.read > _ALONE else 1
         with replacing_folder(folder) as beside:
-            lengths = Lengths()
-            train = encode.write(
-                beside / "train.arrow",
-                self.corpus,
-                lambda pair: not survey.holds_out(pair),
-                lengths,
-            )
-            valid = encode.write(
-                beside / "valid.arrow",
-                self.valid or self.corpus,
-                lambda pair: self.valid is not None or survey.holds_out(pair),
-                Lengths(),
-            )
-            _refuse_nothing_kept(self.corpus, train, self.valid or self.corpus, valid)
+            with Split(beside / "train.arrow") as train, Split(beside / "valid.arrow") as valid:
+                self._encode(encode, workers, survey.read, train, valid)
+            _refuse_nothing_kept(self.corpus, train.counts, self.valid or self.corpus, valid.counts)
             for name, content in vocabulary.files().items():
                 (beside / name).write_bytes(content)
             manifest = Manifest(
@@ -193,10 +204,10 @@ class Preparation:
                 nmt=__version__,
                 languages=self.corpus.languages,
                 inputs=self.inputs,
-                train=train,
-                valid=valid,
+                train=train.counts,
+                valid=valid.counts,
                 held_out=self.valid is None,
-                lengths=lengths.summary(train.kept),
+                lengths=train.lengths,
                 vocabulary={"source": len(vocabulary.source), "target": len(vocabulary.target)},
                 settings=asdict(settings.data),
             )
@@ -204,108 +215,18 @@ class Preparation:
             (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")
         return manifest
 
-
-def _hash(pair: Pair, seed: int) -> int:
-    """A 64-bit hash of a pair's text, another for every seed."""
-    key = f"{seed}\t{pair.source}\t{pair.target}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
-
-
-class _Lowest:
-    """The distinct lowest of a stream of hashes: a uniform sample of the distinct pairs."""
-
-    def __init__(self, size: int) -> None:
-        self._size, self._heap, self._members = size, list[int](), set[int]()
-
-    def __len__(self) -> int:
-        return len(self._heap)
-
-    def add(self, value: int) -> None:
-        if value in self._members or (len(self) == self._size and value > -self._heap[0]):
-            return
-        self._members.add(value)
-        heapq.heappush(self._heap, -value)
-        if len(self) > self._size:
-            self._members.remove(-heapq.heappop(self._heap))
-
-    def threshold(self, count: int) -> int:
-        """The value below which exactly `count` of them lie."""
-        ordered = sorted(self._members)
-        return ordered[count] if count < len(ordered) else ordered[-1] + 1
-
-
-def _held_out(pairs: int, distinct: int) -> int:
-    """How many distinct pairs to hold out: 2%, but 20 to 2,000, and never above a fifth."""
-    return min(2_000, max(20, pairs // 50), distinct // 5)
-
-
-@dataclass
-class Lengths:
-    """Running totals of subwords a side."""
-
-    source: int = 0
-    target: int = 0
-    longest_source: int = 0
-    longest_target: int = 0
-
-    def add(self, source: list[list[int]], target: list[list[int]]) -> None:
-        self.source += sum(map(len, source))
-        self.target += sum(map(len, target))
-        self.longest_source = max(self.longest_source, *map(len, source))
-        self.longest_target = max(self.longest_target, *map(len, target))
-
-    def summary(self, pairs: int) -> dict[str, dict[str, float]]:
-        return {
-            "source": {"mean": self.source / max(1, pairs), "longest": self.longest_source},
-            "target": {"mean": self.target / max(1, pairs), "longest": self.longest_target},
-        }
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """Pairs to rows of a table."""
-
-    vocabulary: Vocabulary
-    max_length: int
-    threads: int
-
-    def write(
-        self, path: Path, corpus: Corpus, chosen: Callable[[Pair], bool], lengths: Lengths
-    ) -> Counts:
-        """Encode the chosen pairs of a corpus into an Arrow file, block by block."""
-        left_out: Counter[str] = Counter()
-        kept = 0
-        pairs = clean(filter(chosen, corpus.pairs()), left_out)
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
-            for block in blocks(pairs, _BLOCK):
-                rows = self._rows(block)
-                left_out[TOO_LONG] += len(block) - len(rows[0])
-                if rows[0]:
-                    kept += len(rows[0])
-                    lengths.add(rows[2], rows[3])
-                    writer.write_batch(pa.record_batch(_arrays(rows), schema=_SCHEMA))
-        reasons = {reason: count for reason, count in left_out.items() if count}
-        return Counts(read=kept + sum(reasons.values()), kept=kept, left_out=reasons)
-
-    def _rows(self, block: list[Pair]) -> tuple[list[str], list[str], list[Any], list[Any]]:
-        sources, targets = [pair.source for pair in block], [pair.target for pair in block]
-        source_ids = self.vocabulary.source.encode(sources, self.threads)
-        target_ids = self.vocabulary.target.encode(targets, self.threads)
-        fits = [
-            row
-            for row, (s, t) in enumerate(zip(source_ids, target_ids, strict=True))
-            if 0 < len(s) <= self.max_length and 0 < len(t) <= self.max_length
-        ]
-        return (
-            [sources[row] for row in fits],
-            [targets[row] for row in fits],
-            [source_ids[row] for row in fits],
-            [target_ids[row] for row in fits],
-        )
-
-
-def _arrays(rows: tuple[list[Any], ...]) -> list[pa.Array]:
-    return [pa.array(column, type=field.type) for column, field in zip(rows, _SCHEMA, strict=True)]
+    def _encode(
+        self, encode: Encoder, workers: int, pairs: int, train: Split, valid: Split
+    ) -> None:
+        done = 0
+        for kept, held_out in in_order(encode, blocks(self.corpus.pairs(), _BLOCK), workers):
+            train.add(kept)
+            valid.add(held_out)
+            done += kept.read + held_out.read
+            self.report(Working("encoding", done, done / pairs))
+        if self.valid:
+            for every, _ in map(encode, blocks(self.valid.pairs(), _BLOCK)):
+                valid.add(every)
 
 
 def blocks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
@@ -315,19 +236,195 @@ def blocks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
         yield block
 
 
+# --- choosing pairs -----------------------------------------------------------------------------
+
+
+def _lines(pairs: Iterable[Pair]) -> list[bytes]:
+    """Each pair as one line."""
+    return [f"{source}\t{target}".encode("utf-8", "surrogatepass") for source, target in pairs]
+
+
+def _hashes(lines: Iterable[bytes], seed: int) -> np.ndarray:
+    """64-bit hashes of the pairs' text, others for every seed.
+
+    What is held out is chosen by them, so that no copy of a held-out pair is trained on.
+    """
+    key = f"{seed}\t".encode()
+    digests = b"".join(hashlib.blake2b(key + line, digest_size=8).digest() for line in lines)
+    return np.frombuffer(digests, ">u8").astype(np.uint64)
+
+
+class _Lowest:
+    """The distinct lowest of a stream of hashes: a uniform sample of the distinct pairs."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._values = size, np.empty(0, np.uint64)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def add(self, values: np.ndarray) -> None:
+        if len(self) == self._size:
+            values = values[values < self._values[-1]]
+        self._values = np.unique(np.concatenate([self._values, values]))[: self._size]
+
+    def threshold(self, count: int) -> int:
+        """The value below which exactly `count` of them lie."""
+        return int(self._values[count]) if count < len(self) else int(self._values[-1]) + 1
+
+
+class _Sample:
+    """Pairs from a stream, each drawn with the same probability, within a number of characters."""
+
+    def __init__(self, characters: int, seed: int) -> None:
+        self._most, self._characters = characters, 0
+        self._generator, self._share = np.random.default_rng(seed), 1.0
+        self._drawn: list[tuple[float, Pair]] = []
+
+    def pairs(self) -> list[Pair]:
+        return [pair for _, pair in self._drawn]
+
+    def add(self, block: list[Pair]) -> None:
+        draws = self._generator.random(len(block))
+        for number in np.flatnonzero(draws < self._share).tolist():
+            pair = block[number]
+            if max(map(len, pair)) <= LONGEST_TRAINING_LINE:
+                self._drawn.append((draws[number], pair))
+                self._characters += sum(map(len, pair))
+        while self._characters > self._most:
+            self._share /= 2
+            self._drawn = [each for each in self._drawn if each[0] < self._share]
+            self._characters = sum(len(side) for _, pair in self._drawn for side in pair)
+
+
+def _held_out(pairs: int, distinct: int) -> int:
+    """How many distinct pairs to hold out: 2%, but 20 to 2,000, and never above a fifth."""
+    return min(2_000, max(20, pairs // 50), distinct // 5)
+
+
+# --- writing a table ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """What became of those pairs of a block that are for one table."""
+
+    rows: pa.RecordBatch
+    left_out: dict[str, int]  # pairs by reason
+
+    @property
+    def read(self) -> int:
+        return int(self.rows.num_rows) + sum(self.left_out.values())
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Pairs to rows, a block at a time. It knows nothing but the block: any process may do it."""
+
+    vocabulary: Vocabulary
+    max_length: int
+    seed: int
+    threshold: int  # of the hashes of held-out pairs
+
+    def __call__(self, block: list[Pair]) -> tuple[Part, Part]:
+        """Those to train on, and those held out."""
+        left_out: Counter[str] = Counter()
+        pairs = list(clean(block, left_out))
+        source_ids = self.vocabulary.source.encode([pair.source for pair in pairs])
+        target_ids = self.vocabulary.target.encode([pair.target for pair in pairs])
+        fits = self._fits(source_ids) & self._fits(target_ids)
+        held_out = _hashes(_lines(pairs), self.seed) < self.threshold
+
+        def part(chosen: np.ndarray, blank: int) -> Part:
+            rows = np.flatnonzero(chosen & fits).tolist()
+            columns = [
+                pa.array([pairs[row].source for row in rows], pa.string()),
+                pa.array([pairs[row].target for row in rows], pa.string()),
+                _lists([source_ids[row] for row in rows]),
+                _lists([target_ids[row] for row in rows]),
+            ]
+            too_long = int(np.sum(chosen & ~fits))
+            return Part(
+                pa.record_batch(columns, schema=_SCHEMA), {EMPTY: blank, TOO_LONG: too_long}
+            )
+
+        return part(~held_out, left_out[EMPTY]), part(held_out, 0)
+
+    def _fits(self, ids: list[Ids]) -> np.ndarray:
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        return (lengths > 0) & (lengths <= self.max_length)
+
+
+def _lists(ids: list[Ids]) -> pa.ListArray:
+    offsets = np.cumsum([0, *map(len, ids)], dtype=np.int32)
+    values = np.fromiter(chain.from_iterable(ids), np.uint16, offsets[-1])
+    return pa.ListArray.from_arrays(offsets, values)
+
+
+class Split:
+    """A table as it is written, and what became of its pairs."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = pa.ipc.new_file(str(path), _SCHEMA)
+        self._waiting: list[pa.RecordBatch] = []
+        self._kept = 0
+        self._left_out: Counter[str] = Counter()
+        self._subwords, self._longest = np.zeros(2, np.int64), np.zeros(2, np.int64)
+
+    def __enter__(self) -> Split:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write()
+        self._file.close()
+
+    def add(self, part: Part) -> None:
+        self._kept += part.rows.num_rows
+        self._left_out.update(part.left_out)
+        for side, column in enumerate(("source_ids", "target_ids")):
+            lengths = np.diff(part.rows.column(column).offsets)
+            self._subwords[side] += lengths.sum()
+            self._longest[side] = max(self._longest[side], lengths.max(initial=0))
+        self._waiting.append(part.rows)
+        if sum(rows.num_rows for rows in self._waiting) >= _BLOCK // 2:
+            self._write()
+
+    def _write(self) -> None:
+        """Put together what waits, so that few pairs from each of many blocks stay few blocks."""
+        self._file.write_table(pa.Table.from_batches(self._waiting, _SCHEMA).combine_chunks())
+        self._waiting = []
+
+    @property
+    def counts(self) -> Counts:
+        left_out = {reason: count for reason, count in self._left_out.items() if count}
+        return Counts(self._kept + sum(left_out.values()), self._kept, left_out)
+
+    @property
+    def lengths(self) -> dict[str, dict[str, float]]:
+        """In subwords, by side."""
+        means = (self._subwords / max(1, self._kept)).tolist()
+        return {
+            side: {"mean": mean, "longest": longest}
+            for side, mean, longest in zip(
+                ("source", "target"), means, self._longest.tolist(), strict=True
+            )
+        }
+
+
 # --- reading a table ----------------------------------------------------------------------------
 
 
 class Table:
-    """The rows of one split, memory-mapped: nothing is read before it is asked for."""
+    """The rows of one split, memory-mapped: nothing is read before it is asked for.
+
+    The map is opened for each question anew and the answer copied from it, so that a long training
+    does not come to hold every page of a table that it ever looked at.
+    """
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._file = pa.ipc.open_file(pa.memory_map(str(path)))
-        except (OSError, pa.ArrowInvalid) as error:
-            raise RunError(f"{path}: cannot be read: {error}", "prepare the corpus again") from None
-        self._blocks = [self._file.get_batch(i) for i in range(self._file.num_record_batches)]
-        sizes = [block.num_rows for block in self._blocks]
+        self._path = path
+        with self._open() as file:
+            sizes = [file.get_batch(i).num_rows for i in range(file.num_record_batches)]
         self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
     def __len__(self) -> int:
@@ -336,30 +433,38 @@ class Table:
     def ids(self, side: str, rows: np.ndarray) -> list[np.ndarray]:
         """The subword ids of `rows` on one side ("source" or "target"), in the order asked for."""
         found: list[np.ndarray] = [np.empty(0)] * len(rows)
-        for block, places, local in self._by_block(rows):
-            column = block.column(f"{side}_ids")
-            values, offsets = column.values.to_numpy(), column.offsets.to_numpy()
-            for place, row in zip(places.tolist(), local.tolist(), strict=True):
-                found[place] = values[offsets[row] : offsets[row + 1]]
+        for column, places in self._columns(f"{side}_ids", rows):
+            values, offsets = column.values.to_numpy(), column.offsets.to_numpy().tolist()
+            for place, (start, end) in zip(places.tolist(), pairwise(offsets), strict=True):
+                found[place] = values[start:end]
         return found
 
     def text(self, side: str, rows: np.ndarray) -> list[str]:
         """The sentences of `rows` on one side, in the order asked for."""
         found = [""] * len(rows)
-        for block, places, local in self._by_block(rows):
-            lines = block.column(side).take(pa.array(local)).to_pylist()
-            for place, line in zip(places.tolist(), lines, strict=True):
+        for column, places in self._columns(side, rows):
+            for place, line in zip(places.tolist(), column.to_pylist(), strict=True):
                 found[place] = line
         return found
 
-    def _by_block(
-        self, rows: np.ndarray
-    ) -> Iterator[tuple[pa.RecordBatch, np.ndarray, np.ndarray]]:
-        """(block, places in `rows` that it answers, their row numbers within it)."""
+    def _columns(self, name: str, rows: np.ndarray) -> Iterator[tuple[pa.Array, np.ndarray]]:
+        """Some of the rows' values in a column, copied, and their places in `rows`."""
         block_of = np.searchsorted(self._starts, rows, side="right") - 1
-        for number in np.unique(block_of):
-            places = np.flatnonzero(block_of == number)
-            yield self._blocks[number], places, rows[places] - self._starts[number]
+        with self._open() as file:
+            for number in np.unique(block_of).tolist():
+                places = np.flatnonzero(block_of == number)
+                local = pa.array(rows[places] - self._starts[number])
+                yield file.get_batch(number).column(name).take(local), places
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        try:
+            with pa.memory_map(str(self._path)) as mapped, pa.ipc.open_file(mapped) as file:
+                yield file
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RunError(
+                f"{self._path}: cannot be read: {error}", "prepare the corpus again"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -394,8 +499,9 @@ class PreparedPairs(Corpus):
 
     def pairs(self) -> Iterator[Pair]:
         table = Table(self.folder / "valid.arrow")
-        rows = np.arange(len(table))
-        yield from map(Pair, table.text("source", rows), table.text("target", rows))
+        for start in range(0, len(table), _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, len(table)))
+            yield from map(Pair, table.text("source", rows), table.text("target", rows))
 
     def fingerprint(self) -> str:
         return identity(self.folder)

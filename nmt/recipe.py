@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from nmt.checkpoint import Run, read_config, write_config
 from nmt.config import Choice, DataSettings, Settings, flat, read, settings_from
 from nmt.corpus import Corpus
 from nmt.device import Device
-from nmt.errors import RunError, SettingsError
-from nmt.files import replacing, write_text
+from nmt.distributed import ALONE, World
+from nmt.errors import RunError, SettingsError, TrainingError
+from nmt.files import locked, replacing, write_text
 from nmt.prepare import (
     FORMAT,
     MANIFEST,
@@ -27,9 +29,11 @@ from nmt.prepare import (
     Manifest,
     Preparation,
     Prepared,
+    Report,
     Survey,
     identity,
     is_prepared,
+    silent,
 )
 from nmt.training import Training
 
@@ -43,6 +47,7 @@ class Request:
     valid: Corpus | None
     out: Path
     fresh: bool = False
+    report: Report = silent  # is told how far the preparation is
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,9 @@ _VOCABULARIES_ABOVE = ((2_000_000, 16_000), (math.inf, 32_000))
 
 
 _FEW = 20_000  # pairs up to which small batches, and so more updates, win
+_BATCHES_OF_FEW = 1_000, 5e-3  # target tokens, and the learning rate that suits them
+_BATCHES_OF_MANY = 2_000, 8e-3
+_LOOKS = 15  # validations of a training, so that they take no more than a twentieth of it
 _STEPS_A_SECOND = 4  # a guess, for the warm-up of a training that is given a budget
 
 
@@ -100,14 +108,17 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
         epochs = int(asked.get("train.max_epochs", 0))
         epochs = epochs or max(8, min(60, round(30 * math.sqrt(30_000 / pairs))))
         choices.append(Choice("train.max_epochs", epochs, f"{pairs:,} pairs"))
-    tokens = 1_000 if pairs <= _FEW else 2_000
+    tokens, rate = _BATCHES_OF_FEW if pairs <= _FEW else _BATCHES_OF_MANY
     choices.append(Choice("train.batch_tokens", tokens, f"{pairs:,} pairs"))
+    if asked.get("model.cell", "lstm") == "lstm" and "train.batch_tokens" not in asked:
+        choices.append(Choice("train.learning_rate", rate, f"batches of {tokens:,} tokens"))
     tokens = int(asked.get("train.batch_tokens", tokens)) * int(asked.get("train.accumulate", 1))
     per_epoch = _steps_per_epoch(manifest, tokens)
-    every = max(100, min(1_000, per_epoch))
-    choices.append(Choice("train.validate_every", every, f"an epoch is about {per_epoch:,} steps"))
-    choices.append(Choice("train.save_every", every, "as often as validation"))
     total = steps or round(budget * _STEPS_A_SECOND) or epochs * per_epoch
+    every = max(100, min(1_000, per_epoch))
+    looks = max(every, total // _LOOKS)
+    choices.append(Choice("train.validate_every", looks, f"some {_LOOKS} times in all"))
+    choices.append(Choice("train.save_every", every, f"an epoch is about {per_epoch:,} steps"))
     warmup = min(300, max(1, total // 10))
     choices.append(Choice("train.warmup_steps", warmup, "a tenth of the training, 300 at most"))
     return _unasked(choices, asked)
@@ -136,6 +147,7 @@ def prepare(
     asked: Mapping[str, Any],
     threads: int,
     inputs: Inputs | None = None,
+    report: Report = silent,
 ) -> tuple[Manifest, list[Choice]]:
     """Write a prepared folder, with data settings that suit the corpus.
 
@@ -143,6 +155,7 @@ def prepare(
 
     Args:
         inputs: the corpora's fingerprints, where they are known already.
+        report: is told how far the preparation is.
 
     Raises:
         RunError: the folder holds something that `nmt prepare` did not write.
@@ -155,7 +168,7 @@ def prepare(
     if is_prepared(folder) and _read_json(asked_before) == request:
         return Manifest.load(folder), []
     _refuse_not_prepared(folder)
-    preparation = Preparation(corpus, valid, seed, inputs)
+    preparation = Preparation(corpus, valid, seed, inputs, report)
     survey = preparation.survey()
     choices = data_choices(survey, asked)
     settings = read(_values(choices), asked)
@@ -177,7 +190,36 @@ def _inputs(corpus: Corpus, valid: Corpus | None) -> Inputs:
 # --- beginning, or going on ---------------------------------------------------------------------
 
 
-def get_ready(request: Request, device: Device, started: float) -> Ready:
+@contextmanager
+def opened(request: Request, device: Device, started: float, world: World) -> Iterator[Ready]:
+    """A training that can run, its folder held against other commands within the block.
+
+    Of several processes the first gets everything ready, and the others take it up from there.
+
+    Raises:
+        TrainingError: the first process could not begin.
+        NmtError: as `get_ready` does; or another command is writing there.
+    """
+    run = Run(request.out)
+    if not world.first:
+        if not world.told(False):
+            raise TrainingError("the first process could not begin", "its own message says why")
+        yield Ready(_take_up(request, run, device, started, world), resumed=True)
+        return
+    with ExitStack() as held:
+        try:
+            settings_from(_values(implied_choices(request.settings)), request.settings)
+            _refuse_occupied(run, request.fresh)
+            held.enter_context(locked(run.state / "lock", str(run.path)))
+            ready = get_ready(request, device, started, world)
+        except BaseException:
+            world.told(False)
+            raise
+        world.told(True)
+        yield ready
+
+
+def get_ready(request: Request, device: Device, started: float, world: World = ALONE) -> Ready:
     """Prepare the data and set up a training in `request.out`, or take up the one that is there.
 
     Raises:
@@ -192,14 +234,24 @@ def get_ready(request: Request, device: Device, started: float) -> Ready:
     before = _read_json(_request_file(run))
     if before is not None and run.config.is_file() and not request.fresh:
         _refuse_other(run, before, asked)
-        settings, data = read_config(run), Prepared.open(_data_folder(request, run))
-        choices = [Choice(**choice) for choice in before.get("choices", ())]
-        return Ready(Training(run, settings, data, device, started, choices), resumed=True)
-    return _begin(request, run, asked, device, started)
+        return Ready(_take_up(request, run, device, started, world), resumed=True)
+    return _begin(request, run, asked, device, started, world)
+
+
+def _take_up(request: Request, run: Run, device: Device, started: float, world: World) -> Training:
+    before = _read_json(_request_file(run)) or {}
+    settings, data = read_config(run), Prepared.open(_data_folder(request, run))
+    choices = [Choice(**choice) for choice in before.get("choices", ())]
+    return Training(run, settings, data, device, started, choices, world)
 
 
 def _begin(
-    request: Request, run: Run, asked: dict[str, Any], device: Device, started: float
+    request: Request,
+    run: Run,
+    asked: dict[str, Any],
+    device: Device,
+    started: float,
+    world: World,
 ) -> Ready:
     choices = implied_choices(request.settings)
     folder = _data_folder(request, run)
@@ -213,6 +265,7 @@ def _begin(
             request.settings,
             device.threads,
             asked["inputs"],
+            request.report,
         )
         choices, data_settings = [*chosen, *choices], manifest.settings
     data = Prepared.open(folder)
@@ -224,7 +277,8 @@ def _begin(
     )
     run.clear()  # only now that the new training is known to be possible
     _write_run(run, settings, data, {**asked, "choices": [asdict(choice) for choice in choices]})
-    return Ready(Training(run, settings, data, device, started, choices), resumed=False)
+    training = Training(run, settings, data, device, started, choices, world)
+    return Ready(training, resumed=False)
 
 
 def _write_run(run: Run, settings: Settings, data: Prepared, asked: dict[str, Any]) -> None:

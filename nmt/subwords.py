@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache
+from itertools import chain, pairwise
 from pathlib import Path
 
 import sentencepiece as spm
@@ -24,9 +25,11 @@ SPECIALS = 4
 
 Ids = list[int]
 
-_DRAWS = 8  # segmentations drawn anew for each distinct word of a text; then they are repeated
+_DRAWS = 8  # segmentations of a word in an era
+_REMEMBERED = 1 << 17  # segmentations, those asked for last
 _NBEST = 32  # of a word's segmentations, for sampling from a unigram model
 LONGEST_TRAINING_LINE = 16_384  # bytes; SentencePiece leaves longer lines out of its training
+_THREADS = 4  # of the learning, on every machine: what a unigram model adds up depends on them
 _COVERAGES = (1 - 1e-5, 0.9995, 0.995, 0.98)  # of the characters; the first that fits
 
 
@@ -42,36 +45,50 @@ class Subwords:
             self._processor.id_to_piece(i): self._processor.get_score(i)
             for i in range(SPECIALS, len(self))
         }
+        # A BPE model scores its pieces by rank (0, -1, -2, …), a unigram model by log-probability.
+        first = range(SPECIALS, min(SPECIALS + 3, len(self)))
+        self._is_bpe = all(self._processor.get_score(i) == -float(n) for n, i in enumerate(first))
+        self._drawn = lru_cache(_REMEMBERED)(self._draw)
 
     def __len__(self) -> int:
         return int(self._processor.vocab_size())
 
-    def encode(self, lines: Sequence[str], threads: int = 1) -> list[Ids]:
+    def __reduce__(self) -> tuple[type[Subwords], tuple[bytes]]:
+        return Subwords, (self.proto,)
+
+    def encode(self, lines: Sequence[str]) -> list[Ids]:
         """The one best segmentation of each line."""
-        ids: list[Ids] = self._processor.encode(list(lines), num_threads=threads)
+        ids: list[Ids] = self._processor.encode(list(lines), num_threads=1)
         return ids
 
-    def sample(self, lines: Sequence[str], strength: float, seed: int) -> list[Ids]:
-        """A random segmentation of each line, the same for the same seed on every machine.
+    def sample(
+        self, lines: Iterable[str], strength: float, seed: int, era: int = 0
+    ) -> Iterator[Ids]:
+        """Random segmentations, line by line, the same for the same seed on every machine.
 
         BPE: each merge is passed over with probability `strength` (Provilkov et al. 2020).
         Unigram: drawn from a word's best segmentations with exponent 1 − `strength` (Kudo 2018).
         Pieces never cross a word's boundary, so a line is drawn word by word. (SentencePiece's
         own sampling cannot be repeated in another process, whatever its seed.)
+
+        Args:
+            era: in each a word has a few segmentations, of which the seed chooses; they are
+                remembered, since frequent words are most of a text.
         """
-        generator = random.Random(seed)
-        draw = self._draw_bpe if self._is_bpe() else self._draw_unigram
-        drawn: dict[str, list[Ids]] = {}
+        generator, first = random.Random(seed), era * _DRAWS
+        for line in lines:
+            words = filter(None, self._processor.normalize(line).split("▁"))
+            drawn = (
+                self._drawn(word, strength, first + int(_DRAWS * generator.random()))
+                for word in words
+            )
+            yield list(chain.from_iterable(drawn))
 
-        def one(word: str) -> Ids:
-            known = drawn.setdefault(word, [])
-            if len(known) == _DRAWS:
-                return generator.choice(known)
-            known.append(draw(word, strength, generator))
-            return known[-1]
-
-        words = (filter(None, self._processor.normalize(line).split("▁")) for line in lines)
-        return [[i for word in line for i in one(f"▁{word}")] for line in words]
+    def _draw(self, word: str, strength: float, number: int) -> Ids:
+        """The segmentation of a word that has this number: it follows from the two alone."""
+        generator = random.Random(f"{number} {strength} {word}")
+        draw = self._draw_bpe if self._is_bpe else self._draw_unigram
+        return draw(f"▁{word}", strength, generator)
 
     def _draw_bpe(self, word: str, dropout: float, generator: random.Random) -> Ids:
         symbols = list(word)
@@ -106,13 +123,6 @@ class Subwords:
         """Whether this subword begins a whitespace word."""
         return bool(self._processor.id_to_piece(piece_id).startswith("▁"))
 
-    def _is_bpe(self) -> bool:
-        # A BPE model scores its pieces by rank (0, -1, -2, …), a unigram model by log-probability.
-        first = range(SPECIALS, min(SPECIALS + 3, len(self)))
-        return [self._processor.get_score(i) for i in first] == [
-            -float(n) for n in range(len(first))
-        ]
-
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -127,14 +137,14 @@ class Vocabulary:
 
     @classmethod
     def learn(
-        cls, sources: Sequence[str], targets: Sequence[str], settings: DataSettings, threads: int
+        cls, sources: Sequence[str], targets: Sequence[str], settings: DataSettings
     ) -> Vocabulary:
         """Train on text that has already been sampled to a size that fits in memory."""
         if settings.joint_vocab:
             both = [line for pair in zip(sources, targets, strict=True) for line in pair]
-            joint = _learn(both, settings, threads)
+            joint = _learn(both, settings)
             return cls(joint, joint)
-        return cls(_learn(sources, settings, threads), _learn(targets, settings, threads))
+        return cls(_learn(sources, settings), _learn(targets, settings))
 
     def files(self) -> dict[str, bytes]:
         """What to write, by file name."""
@@ -166,7 +176,7 @@ def _load(path: Path) -> Subwords:
         raise RunError(f"{path}: the subword model cannot be read ({error})") from None
 
 
-def _learn(lines: Sequence[str], settings: DataSettings, threads: int) -> Subwords:
+def _learn(lines: Sequence[str], settings: DataSettings) -> Subwords:
     """Train one SentencePiece model.
 
     A corpus too small for `vocab_size` gets the largest vocabulary it can bear, and one with more
@@ -185,7 +195,7 @@ def _learn(lines: Sequence[str], settings: DataSettings, threads: int) -> Subwor
                 character_coverage=coverage,
                 normalization_rule_name=settings.normalization,
                 max_sentence_length=LONGEST_TRAINING_LINE,
-                num_threads=threads,
+                num_threads=_THREADS,
                 pad_id=PAD,
                 bos_id=BOS,
                 eos_id=EOS,

@@ -1,8 +1,9 @@
 """The training loop, as a generator of events.
 
 It computes, validates and saves; what a person sees and when to interrupt are the business of
-whoever iterates. All that decides what comes next is in `Progress`, so that a training that was
-killed goes on from its last checkpoint to the very numbers it would have had.
+whoever iterates. All that decides what comes next is in `Progress`, and every random draw follows
+from (seed, step, process), so a training that was killed goes on from its last checkpoint to the
+very numbers it would have had.
 """
 
 from __future__ import annotations
@@ -11,110 +12,37 @@ import contextlib
 import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.batches import Batch, Batches, Position, grouped
 from nmt.checkpoint import Run, read_tensors, restore, weights_of, write_tensors
 from nmt.config import Choice, Settings, TrainSettings
 from nmt.device import Device, autocast
+from nmt.distributed import ALONE, World
 from nmt.errors import RunError, TrainingError
-from nmt.evaluate import batch_loss, bleu, perplexity, perplexity_of
-from nmt.files import cannot_write, to_json, write_text
+from nmt.evaluate import batch_loss, bleu, likelihoods, perplexity_of
+from nmt.events import NAMES, Event, Finished, Incident, Sample, Saved, Started, Stepped, Validated
+from nmt.files import cannot_write, flush, to_json, write_text
+from nmt.incidents import MOST_ROLLBACKS, Health, Update, write_down
 from nmt.model import Seq2Seq
 from nmt.prepare import Prepared
 from nmt.search import SearchOptions
 from nmt.translate import Translator
 
-_LOG_EVERY = 10  # steps a "step" event sums up
+_LOG_EVERY = 10  # steps a "step" event sums up, and the figures of which are read at once
+_CHECKPOINTS = 2  # the newest, and one in case that is damaged
 _SAMPLES = 2  # validation translations shown
-_SKIPPED = 20  # updates in a row that may be skipped for not being finite
-
-
-# --- events -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Started:
-    """The first event of a run: what is trained, and what was chosen."""
-
-    parameters: int
-    device: str
-    choices: Sequence[Choice]
-
-
-@dataclass(frozen=True)
-class Stepped:
-    """Some updates, summed up."""
-
-    step: int
-    epoch: float
-    loss: float  # mean over target tokens, label smoothing included
-    perplexity: float  # of the training tokens, with dropout
-    learning_rate: float
-    gradient_norm: float  # before clipping; the largest since the last event
-    target_tokens_per_second: float
-    seconds: float  # spent on this training so far
-    progress: float  # the part of the training that is done, 0 to 1
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A validation sentence and what became of it."""
-
-    source: str
-    translation: str
-    reference: str
-
-
-@dataclass(frozen=True)
-class Validated:
-    """The model's scores on the validation pairs."""
-
-    step: int
-    epoch: float
-    perplexity: float
-    bleu: float
-    best: bool  # whether these are the weights to keep
-    took: float  # seconds
-    seconds: float
-    samples: Sequence[Sample]
-
-
-@dataclass(frozen=True)
-class Saved:
-    """All that resuming needs is on the disk."""
-
-    step: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The end, and why."""
-
-    step: int
-    epoch: float
-    reason: str
-    seconds: float
-    best_step: int
-    best_perplexity: float
-    best_bleu: float
-
-
-_NAMES = {
-    Started: "start",
-    Stepped: "step",
-    Validated: "validation",
-    Saved: "saved",
-    Finished: "finished",
-}
-Event = Started | Stepped | Validated | Saved | Finished
+_CAUTION = 0.5  # what a rollback multiplies the learning rate by
 
 
 # --- what a checkpoint remembers ----------------------------------------------------------------
@@ -122,39 +50,67 @@ Event = Started | Stepped | Validated | Saved | Finished
 
 @dataclass
 class Window:
-    """Sums since the last "step" event."""
+    """Sums over the finite updates since the last "step" event."""
 
     loss: float = 0.0
     likelihood: float = 0.0
     tokens: int = 0
-    norm: float = 0.0
+    norm: float = 0.0  # the largest
+    clipped: int = 0
     steps: int = 0
+
+    def add(self, update: Update, clip_norm: float) -> None:
+        self.steps += 1
+        if update.finite:
+            self.loss += update.loss
+            self.likelihood += update.likelihood
+            self.tokens += update.tokens
+            self.norm = max(self.norm, update.norm)
+            self.clipped += bool(clip_norm and update.norm > clip_norm)
+
+    @property
+    def mean_loss(self) -> float:
+        """Nats a token; nan when no update was finite."""
+        return self.loss / self.tokens if self.tokens else math.nan
 
 
 @dataclass
 class Progress:
-    """Everything that decides how a training goes on, beside tensors and random generators."""
+    """Everything that decides how a training goes on, beside tensors."""
 
     step: int = 0
     epochs: float = 0.0
     position: Position = field(default_factory=Position)
     seconds: float = 0.0  # spent in earlier processes
     rate_factor: float = 1.0  # the plateau schedule's
+    caution: float = 1.0  # what rollbacks left of the learning rate
     worse: int = 0  # validations in a row without a better score
     validated: int = -1  # the step of the last validation
     validation_took: float = 0.0  # seconds, the last one
-    skipped: int = 0  # updates in a row that were not finite
     best_step: int = -1
-    best_perplexity: float = math.inf
+    best_perplexity: float = math.inf  # of the weights that are kept
     best_bleu: float = -1.0
+    lowest_perplexity: float = math.inf  # of any
+    highest_bleu: float = -1.0
     finished: str = ""  # why the training ended, once it has
     window: Window = field(default_factory=Window)
+    health: Health = field(default_factory=Health)
     log_bytes: int = 0  # length of log.jsonl
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Progress:
         position, window = Position(**values.pop("position")), Window(**values.pop("window"))
-        return cls(**values, position=position, window=window)
+        health = Health(**values.pop("health"))
+        return cls(**values, position=position, window=window, health=health)
+
+
+@dataclass(frozen=True)
+class _Unread:
+    """An update whose figures are still where they were computed."""
+
+    update: Update
+    losses: Tensor  # [2] smoothed, likelihood: this process's share
+    norm: Tensor
 
 
 # --- the loop -----------------------------------------------------------------------------------
@@ -166,6 +122,7 @@ class Training:
     Args:
         started: `time.monotonic()` when the command began, so that a budget counts everything.
         choices: the settings that were chosen for this corpus and device; for the log.
+        world: the processes that train together.
     """
 
     def __init__(
@@ -176,15 +133,12 @@ class Training:
         device: Device,
         started: float,
         choices: Sequence[Choice] = (),
+        world: World = ALONE,
     ) -> None:
         self.run, self.settings, self.data, self.device = run, settings, data, device
-        self.started, self.choices = started, choices
-        self.progress = Progress()
-        torch.manual_seed(settings.train.seed)
-        sizes = len(data.vocabulary.source), len(data.vocabulary.target)
-        self.model = Seq2Seq(settings.model, *sizes).to(device.torch)
-        self.average = copy.deepcopy(self.model).eval()  # the weights that are validated and kept
-        self.optimizer = _optimizer(self.model, settings.train)
+        self.started, self.choices, self.world = started, choices, world
+        self.damaged: list[RunError] = []  # checkpoints that could not be read
+        self.stop_requested = False  # set it to end after the current update
         self.batches = Batches(
             data.train,
             data.vocabulary,
@@ -192,95 +146,112 @@ class Training:
             settings.train.seed,
             settings.data.subword_dropout,
         )
-        self.stop_requested = False  # set it to end after the current update
-        if run.checkpoint.exists():
-            self._resume()
-        else:
-            run.log.unlink(missing_ok=True)  # of a start that did not come to its first checkpoint
+        torch.manual_seed(settings.train.seed)
+        sizes = len(data.vocabulary.source), len(data.vocabulary.target)
+        self.model = Seq2Seq(settings.model, *sizes).to(device.torch)
+        self.average = copy.deepcopy(self.model).eval()  # the weights that are validated and kept
+        self.optimizer = _optimizer(self.model, settings.train)
+        self.progress = Progress()
+        self._losses: nn.Module = _Losses(self.model, settings.train.label_smoothing)
+        self._unread: list[_Unread] = []
+        self._recent: deque[Update] = deque(maxlen=2 * _LOG_EVERY)
+        self._spent = 0.0  # the part of the budget that is behind, as all processes know it
+        self._window_started = time.monotonic()
+        self._resume()
 
     @property
     def parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def events(self) -> Iterator[Event]:
-        """Train until an end is reached or `stop_requested` is set, which saves and returns."""
-        progress = self.progress
-        if progress.finished:
+        """Train until an end is reached or `stop_requested` is set, which saves and returns.
+
+        Raises:
+            TrainingError: it diverged again and again, or another process of it was lost.
+            NmtError: a file cannot be written.
+        """
+        if self.progress.finished:
             return
-        if not progress.step:
-            yield self._log(Started(self.parameters, self.device.name, self.choices))
-        with contextlib.closing(self.batches.start_at(progress.position)) as batches:
+        if not self.progress.step:
+            about = Started(self.parameters, self.device.name, self.world.size, self.choices)
+            yield self._log(about)
+        self._losses = self.world.parallel(self._losses)
+        self._agree()
+        with contextlib.closing(self.batches.start_at(self.progress.position)) as batches:
             yield from self._loop(batches)
 
     def _loop(self, batches: Iterator[Batch]) -> Iterator[Event]:
-        progress, train = self.progress, self.settings.train
-        window_started = time.monotonic()
+        train = self.settings.train
+        self._window_started = time.monotonic()
         while True:
             self._update([next(batches) for _ in range(train.accumulate)])
-            if progress.step % _LOG_EVERY == 0:
-                yield self._log(self._stepped(time.monotonic() - window_started))
-                window_started = time.monotonic()
-            reason = self._end()
-            if not reason and (progress.step % train.validate_every == 0 or self._first_look()):
-                before = time.monotonic()
+            step = self.progress.step
+            if step % _LOG_EVERY == 0:
+                yield from self._look_back()
+            if self.progress.step < step:  # gone back
+                continue
+            stop, reason = self._agree(), self._end()
+            if not reason and (step % train.validate_every == 0 or self._first_look()):
                 yield self._log(self._validate())
-                window_started += time.monotonic() - before
                 reason = self._out_of_patience()
             if reason:
-                yield from self._finish(reason, time.monotonic() - window_started)
+                yield from self._finish(reason)
                 return
-            if self.stop_requested or progress.step % train.save_every == 0:
-                before = time.monotonic()
-                yield self._save()
-                window_started += time.monotonic() - before
-            if self.stop_requested:
+            if stop or (step % train.save_every == 0 and (yield from self._is_well())):
+                yield from self._save()
+            if stop:
                 return
 
     # --- one update -----------------------------------------------------------------------------
 
     def _update(self, batches: Sequence[Batch]) -> None:
-        """One optimizer step on the mean loss per token of all `batches` together."""
-        train, progress = self.settings.train, self.progress
-        tokens = sum(batch.tokens for batch in batches)
-        self.model.train()
-        self.optimizer.zero_grad()
-        for batch in batches:
-            with autocast(self.device.torch, train.precision):
-                loss = batch_loss(self.model, batch.to(self.device.torch), train.label_smoothing)
-            (loss.smoothed / tokens).backward()
-            progress.window.loss += float(loss.smoothed.detach())
-            progress.window.likelihood += float(loss.likelihood)
-        norm = float(
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm or math.inf)
-        )
+        """One optimizer step on the mean loss per token of all `batches` together.
+
+        Nothing here waits for the device.
+        """
+        progress, train, world = self.progress, self.settings.train, self.world
         progress.step += 1
         progress.position, progress.epochs = batches[-1].next, batches[-1].epochs
-        progress.window.tokens += tokens
-        progress.window.steps += 1
-        progress.window.norm = max(progress.window.norm, norm)
-        self._apply(math.isfinite(norm))
+        tokens = sum(batch.tokens for batch in batches)
+        self._seed_step()
+        self.model.train()
+        self.optimizer.zero_grad()
+        losses = torch.zeros(2, device=self.device.torch)
+        for number, batch in enumerate(batches, 1):
+            share = world.share(batch).to(self.device.torch)
+            with contextlib.ExitStack() as within:
+                if number < len(batches):
+                    within.enter_context(world.accumulating(self._losses))
+                with autocast(self.device.torch, train.precision):
+                    both = self._losses(share)
+                # Parallel gradients are averaged over the processes, and a sum is wanted.
+                (both[0] * (world.size / tokens)).backward()
+            losses += both.detach()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm or math.inf)
+        rate = self.learning_rate()
+        self._apply(norm, rate)
+        update = Update(progress.step, batches, rate, tokens)
+        self._unread.append(_Unread(update, losses, norm))
 
-    def _apply(self, finite: bool) -> None:
-        """Move the weights and their average; an update that is not finite is left out."""
-        progress = self.progress
-        if not finite:
-            progress.skipped += 1
-            if progress.skipped > _SKIPPED:
-                raise TrainingError(
-                    f"step {progress.step}: no finite gradient for {_SKIPPED} updates",
-                    "lower train.learning_rate or train.clip_norm and start anew with --fresh",
-                )
-            return
-        progress.skipped = 0
+    def _seed_step(self) -> None:
+        """Dropout masks follow from the step alone: nothing else needs to be remembered."""
+        key = [self.settings.train.seed, self.progress.step, self.world.rank]
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
+
+    def _apply(self, norm: Tensor, rate: float) -> None:
+        """Move the weights and their average; not, where the gradient is not finite."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
+            group["lr"] = rate
+        # Fused optimizers leave out a step by themselves: what torch.amp.GradScaler relies on.
+        self.optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
         self.optimizer.step()
-        decay = min(self.settings.train.ema, (1 + progress.step) / (10 + progress.step))
+        train, step = self.settings.train, self.progress.step
+        decay = min(train.ema, (1 + step) / (10 + step))
         with torch.no_grad():
             torch._foreach_lerp_(
                 list(self.average.parameters()),
                 list(self.model.parameters()),
-                1 - decay if self.settings.train.ema else 1.0,
+                1 - decay if train.ema else 1.0,
             )
 
     def learning_rate(self) -> float:
@@ -293,7 +264,7 @@ class Training:
             decay = 0.5 * (1 + math.cos(math.pi * min(1.0, self.done())))
         else:
             decay = self.progress.rate_factor
-        return train.learning_rate * warmup * decay
+        return train.learning_rate * self.progress.caution * warmup * decay
 
     # --- how far ----------------------------------------------------------------------------------
 
@@ -304,15 +275,21 @@ class Training:
     def done(self) -> float:
         """The part of the training that is behind, 0 to 1, by whichever limit comes first."""
         train, progress = self.settings.train, self.progress
-        parts = [0.0]
+        parts = [self._spent]
         if train.max_steps:
             parts.append(progress.step / train.max_steps)
         if train.max_epochs:
             parts.append(progress.epochs / train.max_epochs)
-        if train.budget:
-            reserve = 1.15 * progress.validation_took + 1.0  # the last validation and the saving
-            parts.append(self.seconds() / max(1.0, train.budget - reserve))
         return max(parts)
+
+    def _agree(self) -> bool:
+        """Take the first process's clock for all; whether any of them was asked to stop."""
+        budget, spent = self.settings.train.budget, 0.0
+        if budget and self.world.first:
+            reserve = 1.15 * self.progress.validation_took + 1.0  # the last validation, the saving
+            spent = self.seconds() / max(1.0, budget - reserve)
+        self._spent, stop = self.world.largest(spent, float(self.stop_requested))
+        return bool(stop)
 
     def _end(self) -> str:
         train, progress = self.settings.train, self.progress
@@ -320,7 +297,7 @@ class Training:
             return f"train.max_steps = {train.max_steps} reached"
         if train.max_epochs and progress.position.epoch >= train.max_epochs:
             return f"train.max_epochs = {train.max_epochs} reached"
-        if train.budget and self.done() >= 1:
+        if train.budget and self._spent >= 1:
             return f"the budget of {train.budget:.0f} s is used"
         return ""
 
@@ -335,33 +312,120 @@ class Training:
             return f"{progress.worse} validations without a better {train.best_by}"
         return ""
 
+    # --- looking back -----------------------------------------------------------------------------
+
+    def _look_back(self) -> Iterator[Event]:
+        """Report on the last updates, and see whether all is well."""
+        yield from self._settle()
+        loss = self.progress.window.mean_loss
+        yield self._log(self._stepped())
+        health = self.progress.health
+        health.see_window(loss)
+        if health.trouble():
+            yield from self._roll_back(health.trouble())
+
+    def _is_well(self) -> Generator[Event, None, bool]:
+        """Whether the weights are worth going back to."""
+        yield from self._settle()
+        return self.progress.health.well
+
+    def _settle(self) -> Iterator[Event]:
+        """Read the figures of the updates since the last time: the one wait for the device."""
+        if not self._unread:
+            return
+        losses = self.world.total(torch.stack([each.losses for each in self._unread]))
+        norms = torch.stack([each.norm for each in self._unread])
+        figures = torch.cat((losses, norms.unsqueeze(1)), dim=1).tolist()
+        progress, clip_norm = self.progress, self.settings.train.clip_norm
+        for each, (loss, likely, norm) in zip(self._unread, figures, strict=True):
+            update = replace(each.update, loss=loss, likelihood=likely, norm=norm)
+            self._recent.append(update)
+            progress.window.add(update, clip_norm)
+            progress.health.see(update)
+            if not update.finite:
+                reason = "the loss or the gradient was not finite"
+                yield self._incident(update, reason, "the update was left out")
+        self._unread.clear()
+
+    def _roll_back(self, reason: str) -> Iterator[Event]:
+        """Go back to the last checkpoint, and on from there behind these batches, more slowly.
+
+        A checkpoint that was gone back to before, and led here again, gives way to the one before.
+
+        Raises:
+            TrainingError: it has been tried often enough.
+        """
+        now, culprit = self.progress, max(self._recent, key=_badness)
+        if now.health.rollbacks >= MOST_ROLLBACKS:
+            raise TrainingError(
+                f"step {now.step}: {reason}, after {MOST_ROLLBACKS} returns to a checkpoint",
+                f"see {self.run.incidents}; lower train.learning_rate or train.clip_norm and "
+                "start anew with --fresh",
+            )
+        broken = [name for name, w in weights_of(self.model).items() if not w.isfinite().all()]
+        newest = next(iter(self.run.checkpoints()), None)
+        if newest and self.world.first and self.run.step_of(newest) == now.health.returned_to:
+            newest.unlink()
+        newest = self.world.told(next(iter(self.run.checkpoints()), None))
+        before = self._load(newest) if newest else self._begin_again()
+        health = Health(
+            lowest=before.health.lowest,
+            incidents=now.health.incidents,
+            rollbacks=now.health.rollbacks + 1,
+            returned_to=before.step,
+        )
+        self.progress = replace(
+            now, step=before.step, caution=now.caution * _CAUTION, window=Window(), health=health
+        )
+        self._recent.clear()
+        yield self._incident(culprit, reason, f"back to step {before.step:,}", before.step, broken)
+        yield from self._save()
+
+    def _incident(
+        self,
+        update: Update,
+        reason: str,
+        action: str,
+        back_to: int | None = None,
+        broken: Sequence[str] = (),
+    ) -> Event:
+        """Keep the update's texts, and tell of it."""
+        health, file = self.progress.health, ""
+        health.incidents += 1
+        if self.world.first:
+            table = self.data.train
+            pairs = [
+                pair
+                for batch in update.batches
+                for pair in zip(
+                    table.text("source", batch.rows), table.text("target", batch.rows), strict=True
+                )
+            ]
+            file = write_down(self.run.incidents, health.incidents, update, reason, pairs, broken)
+        return self._log(
+            Incident(update.step, reason, action, back_to, self.progress.caution, file)
+        )
+
     # --- validation -------------------------------------------------------------------------------
 
     def _validate(self) -> Validated:
         """Score the averaged weights, and keep them if they are the best so far."""
-        started, progress, train = time.monotonic(), self.progress, self.settings.train
-        valid = self.data.valid
-        every = np.arange(len(valid))
-        batches = grouped(
-            valid.ids("source", every), valid.ids("target", every), train.batch_tokens
-        )
-        score = perplexity(self.average, batches, train.precision)
-        rows = every[: train.validate_lines or None]
-        sources, references = valid.text("source", rows), valid.text("target", rows)
-        translations = [t.text for t in self._translator().translate(sources)]
-        quality = bleu(translations, references)
-        best = self._is_best(score, quality)
-        progress.validated = progress.step
-        if best:
-            progress.worse = 0
-            progress.best_step = progress.step
-            progress.best_perplexity, progress.best_bleu = score, quality
-            self._keep()
-        else:
-            progress.worse += 1
-            if train.schedule == "plateau":
-                progress.rate_factor *= 0.5
-        progress.validation_took = time.monotonic() - started
+        with self._aside():
+            started, progress = time.monotonic(), self.progress
+            score, sources, translations, references = self._perplexity(), *self._translations()
+            quality = bleu(translations, references)
+            best = self._is_best(score, quality)
+            progress.validated = progress.step
+            if best:
+                progress.worse = 0
+                progress.best_step = progress.step
+                progress.best_perplexity, progress.best_bleu = score, quality
+            else:
+                progress.worse += 1
+                if self.settings.train.schedule == "plateau":
+                    progress.rate_factor *= 0.5
+            self._keep(score, quality, best)
+            progress.validation_took = time.monotonic() - started
         shown = range(min(_SAMPLES, len(sources)))
         return Validated(
             step=progress.step,
@@ -374,6 +438,35 @@ class Training:
             samples=[Sample(sources[i], translations[i], references[i]) for i in shown],
         )
 
+    def _perplexity(self) -> float:
+        """Of the averaged weights, on all validation pairs."""
+        train, valid, world = self.settings.train, self.data.valid, self.world
+        every = np.arange(len(valid))
+        batches = grouped(
+            valid.ids("source", every), valid.ids("target", every), train.batch_tokens
+        )
+        mine = islice(batches, world.rank, None, world.size)
+        found = world.collected(likelihoods(self.average, mine, train.precision))
+        return perplexity_of(sum(loss for loss, _ in found), sum(tokens for _, tokens in found))
+
+    def _translations(self) -> tuple[list[str], list[str], list[str]]:
+        """Sources, translations and references: greedy for the sake of time, otherwise what
+        `nmt translate` does."""
+        settings, valid = self.settings, self.data.valid
+        rows = np.arange(len(valid))[: settings.train.validate_lines or None]
+        sources, references = valid.text("source", rows), valid.text("target", rows)
+        options = SearchOptions(
+            beam=1,
+            length_penalty=settings.translate.length_penalty,
+            max_ratio=settings.translate.max_ratio,
+            max_extra=settings.translate.max_extra,
+        )
+        translator = Translator(
+            self.average, self.data.vocabulary, options, settings.data.max_length
+        )
+        mine = translator.translate(self.world.mine(sources))
+        return sources, self.world.collected([each.text for each in mine]), references
+
     def _is_best(self, score: float, quality: float) -> bool:
         """By `train.best_by`, the other of the two deciding between equals."""
         progress = self.progress
@@ -384,35 +477,41 @@ class Training:
             return new[::-1] > old[::-1]
         return new > old
 
-    def _translator(self) -> Translator:
-        """Greedy, for the sake of time; otherwise what `nmt translate` does."""
-        options = SearchOptions(
-            beam=1,
-            length_penalty=self.settings.translate.length_penalty,
-            max_ratio=self.settings.translate.max_ratio,
-            max_extra=self.settings.translate.max_extra,
-        )
-        return Translator(
-            self.average, self.data.vocabulary, options, self.settings.data.max_length
-        )
-
-    def _keep(self) -> None:
-        """Put the averaged weights in the run, as its model."""
-        progress = self.progress
+    def _keep(self, score: float, quality: float, best: bool) -> None:
+        """Write the averaged weights: as the run's model, as the best by the other score, and as
+        the last ones."""
+        progress, train = self.progress, self.settings.train
+        lower, higher = score < progress.lowest_perplexity, quality > progress.highest_bleu
+        progress.lowest_perplexity = min(score, progress.lowest_perplexity)
+        progress.highest_bleu = max(quality, progress.highest_bleu)
+        if not self.world.first:
+            return
         scores = {
             "step": progress.step,
             "epoch": progress.epochs,
-            "perplexity": progress.best_perplexity,
-            "bleu": progress.best_bleu,
+            "perplexity": score,
+            "bleu": quality,
         }
-        write_tensors(self.run.model, weights_of(self.average), scores)
-        write_text(self.run.scores, to_json(scores, indent=2) + "\n")
+        places = [self.run.model] if best else []
+        if train.best_by == "bleu" and lower:
+            places.append(self.run.weights / "best-perplexity.safetensors")
+        if train.best_by == "perplexity" and higher:
+            places.append(self.run.weights / "best-bleu.safetensors")
+        if train.keep_last:
+            places.append(self.run.weights / f"step-{progress.step:06}.safetensors")
+        for place in places:
+            write_tensors(place, weights_of(self.average), scores)
+        if best:
+            write_text(self.run.scores, to_json(scores, indent=2) + "\n")
+        for old in self.run.snapshots()[train.keep_last :]:
+            old.unlink()
 
-    def _finish(self, reason: str, since_logged: float) -> Iterator[Event]:
+    def _finish(self, reason: str) -> Iterator[Event]:
         """A last look, the last checkpoint, and the end."""
+        yield from self._settle()
         progress = self.progress
         if progress.window.steps:
-            yield self._log(self._stepped(since_logged))
+            yield self._log(self._stepped())
         if progress.validated != progress.step:
             yield self._log(self._validate())
         progress.finished = reason
@@ -426,30 +525,40 @@ class Training:
             best_bleu=progress.best_bleu,
         )
         self._log(finished)
-        yield self._save()
+        yield from self._save()
         yield replace(finished, seconds=self.seconds())
 
     # --- log and checkpoint -----------------------------------------------------------------------
 
-    def _stepped(self, took: float) -> Stepped:
+    def _stepped(self) -> Stepped:
         progress, window = self.progress, self.progress.window
         progress.window = Window()
+        took, self._window_started = time.monotonic() - self._window_started, time.monotonic()
         return Stepped(
             step=progress.step,
             epoch=progress.epochs,
-            loss=window.loss / max(1, window.tokens),
+            loss=window.mean_loss,
             perplexity=perplexity_of(window.likelihood, window.tokens),
             learning_rate=self.learning_rate(),
             gradient_norm=window.norm,
+            clipped=window.clipped / max(1, window.steps),
             target_tokens_per_second=window.tokens / max(took, 1e-9),
             seconds=self.seconds(),
             progress=min(1.0, self.done()),
         )
 
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Within, the clock of the training's speed stands still."""
+        before = time.monotonic()
+        yield
+        self._window_started += time.monotonic() - before
+
     def _log(self, event: Event) -> Event:
         """Append an event to log.jsonl."""
-        name = _NAMES[type(event)]
-        line = to_json({"event": name, "time": time.time(), **asdict(event)})
+        if not self.world.first:
+            return event
+        line = to_json({"event": NAMES[type(event)], "time": time.time(), **asdict(event)})
         content = f"{line}\n".encode()
         try:
             with self.run.log.open("ab") as file:
@@ -459,41 +568,40 @@ class Training:
         self.progress.log_bytes += len(content)
         return event
 
-    def _save(self) -> Saved:
-        """Write all that resuming needs, in one file."""
-        tensors: dict[str, Tensor] = {"random.cpu": torch.get_rng_state()}
-        if self.device.torch.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device.torch)
-        for name, weight in weights_of(self.model).items():
-            tensors[f"model.{name}"] = weight
-            for key, value in self.optimizer.state.get(weight, {}).items():
-                tensors[f"optimizer.{key}.{name}"] = value
-        for name, weight in weights_of(self.average).items():
-            tensors[f"average.{name}"] = weight
-        progress = replace(self.progress, seconds=self.seconds())
-        write_tensors(self.run.checkpoint, tensors, asdict(progress))
-        return Saved(progress.step, progress.seconds)
+    def _save(self) -> Iterator[Event]:
+        """Write all that resuming needs, in one file; the one before it stays."""
+        yield from self._settle()
+        with self._aside():
+            progress = replace(self.progress, seconds=self.seconds())
+            if self.world.first:
+                tensors: dict[str, Tensor] = {}
+                for name, weight in weights_of(self.model).items():
+                    tensors[f"model.{name}"] = weight
+                    for key, value in self.optimizer.state.get(weight, {}).items():
+                        tensors[f"optimizer.{key}.{name}"] = value
+                for name, weight in weights_of(self.average).items():
+                    tensors[f"average.{name}"] = weight
+                flush(self.run.log)
+                write_tensors(self.run.checkpoint(progress.step), tensors, asdict(progress))
+                for old in self.run.checkpoints()[_CHECKPOINTS:]:
+                    old.unlink()
+        yield Saved(progress.step, progress.seconds)
 
     def _resume(self) -> None:
-        """Take up a checkpoint: weights, averages, optimizer, generators, progress and log."""
-        tensors, about = read_tensors(self.run.checkpoint)
-        try:
-            self.progress = Progress.from_dict(about)
-        except (KeyError, TypeError):
-            raise RunError(
-                f"{self.run.checkpoint}: not a checkpoint of this version of nmt", "use --fresh"
-            ) from None
-        for part, model in (("model.", self.model), ("average.", self.average)):
-            mine = {n.removeprefix(part): t for n, t in tensors.items() if n.startswith(part)}
-            restore(model, mine, self.run.checkpoint)
-        for name, weight in weights_of(self.model).items():
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                if (value := tensors.get(f"optimizer.{key}.{name}")) is not None:
-                    self.optimizer.state[weight][key] = value.to(self.device.torch)
-        torch.set_rng_state(tensors["random.cpu"])
-        if self.device.torch.type == "cuda" and "random.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random.cuda"], self.device.torch)
-        if self.run.log.exists():
+        """Take up the newest checkpoint that is whole, and cut the log to it."""
+        for checkpoint in self.run.checkpoints():
+            try:
+                self.progress = self._load(checkpoint)
+                break
+            except RunError as error:
+                self.damaged.append(error)
+        else:
+            if self.damaged:
+                raise self.damaged[0]
+            if self.world.first:  # a start that did not come to its first checkpoint
+                self.run.log.unlink(missing_ok=True)
+            return
+        if self.world.first and self.run.log.exists():
             with self.run.log.open("rb+") as file:  # events after the checkpoint will come again
                 whole = file.read(self.progress.log_bytes).rfind(b"\n") + 1
                 file.truncate(whole)
@@ -501,8 +609,59 @@ class Training:
         else:
             self.progress.log_bytes = 0
 
+    def _load(self, checkpoint: Path) -> Progress:
+        """Put a checkpoint's tensors in their places.
+
+        Raises:
+            RunError: the file is damaged, or of another version.
+        """
+        tensors, about = read_tensors(checkpoint, verify=True)
+        try:
+            progress = Progress.from_dict(about)
+        except (KeyError, TypeError):
+            raise RunError(
+                f"{checkpoint}: not a checkpoint of this version of nmt", "use --fresh"
+            ) from None
+        for part, model in (("model.", self.model), ("average.", self.average)):
+            mine = {n.removeprefix(part): t for n, t in tensors.items() if n.startswith(part)}
+            restore(model, mine, checkpoint)
+        self.optimizer.state.clear()
+        for name, weight in weights_of(self.model).items():
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                if (value := tensors.get(f"optimizer.{key}.{name}")) is not None:
+                    self.optimizer.state[weight][key] = value.to(self.device.torch)
+        return progress
+
+    def _begin_again(self) -> Progress:
+        """The first weights of all, in place."""
+        torch.manual_seed(self.settings.train.seed)
+        vocabulary = self.data.vocabulary
+        first = Seq2Seq(self.settings.model, len(vocabulary.source), len(vocabulary.target))
+        for model in (self.model, self.average):
+            restore(model, weights_of(first), self.run.path)
+        self.optimizer.state.clear()
+        return Progress()
+
+
+class _Losses(nn.Module):
+    """The summed losses of a batch as a module's output, for gradients that are shared."""
+
+    def __init__(self, model: Seq2Seq, smoothing: float) -> None:
+        super().__init__()
+        self.model, self.smoothing = model, smoothing
+
+    def forward(self, batch: Batch) -> Tensor:
+        """[2]: smoothed, and the likelihood without a gradient."""
+        loss = batch_loss(self.model, batch, self.smoothing)
+        return torch.stack((loss.smoothed, loss.likelihood))
+
 
 def _optimizer(model: Seq2Seq, train: TrainSettings) -> torch.optim.Optimizer:
     make = torch.optim.Adam if train.optimizer == "adam" else torch.optim.AdamW
     decay = train.weight_decay if train.optimizer == "adamw" else 0.0
     return make(model.parameters(), lr=train.learning_rate, weight_decay=decay, fused=True)
+
+
+def _badness(update: Update) -> tuple[bool, float]:
+    """Orders updates by how likely they are the culprit."""
+    return not update.finite, update.loss / max(1, update.tokens) if update.finite else 0.0

@@ -15,8 +15,9 @@ import pytest
 from nmt import cli
 from nmt.corpus import open_corpus
 from nmt.device import Device, open_device
+from nmt.events import Event
 from nmt.recipe import Request, get_ready
-from nmt.training import Event, Training
+from nmt.training import Training
 
 WORDS = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu"]
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
-from itertools import islice
+from collections.abc import Iterator
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,20 +19,28 @@ from nmt.batches import Batch, Batches, Position, rounded
 from nmt.corpus import open_corpus
 from nmt.prepare import Prepared
 from nmt.recipe import prepare
-from nmt.subwords import BOS, EOS, PAD
+from nmt.subwords import BOS, EOS, PAD, Ids, Subwords
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("batches")
     corpus = open_corpus(write_corpus(folder, "c", toy_pairs(500, 1)))
     prepare(corpus, None, folder / "out", {"data.vocab_size": 40}, 2)
-    return Prepared.open(folder / "out")
+    return folder / "out"
 
 
-@pytest.fixture(autouse=True)
-def small_pools(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_POOL", 150)  # so that an epoch has several
+@pytest.fixture(params=[True, False], ids=["scattered", "in runs"])
+def prepared(
+    folder: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Prepared:
+    """An epoch has several pools; its pairs go each its own way, or with their neighbours."""
+    monkeypatch.setattr(module, "_POOL", 152)
+    monkeypatch.setattr(module, "_SLICE", 64)
+    if not request.param:
+        monkeypatch.setattr(module, "_SCATTERED", 100)
+        monkeypatch.setattr(module, "_RUN", 8)
+    return Prepared.open(folder)
 
 
 def make(prepared: Prepared, **changes: float) -> Batches:
@@ -80,6 +92,61 @@ def test_epochs_and_seeds_differ(prepared: Prepared) -> None:
     assert first == contents(epoch(make(prepared)))
 
 
+def test_every_epoch_has_another_order(prepared: Prepared) -> None:
+    orders = [[int(row) for b in epoch(make(prepared), e) for row in b.rows] for e in (0, 1, 2)]
+    assert orders[0] != orders[1] != orders[2]
+    for order in orders:
+        assert order != sorted(order)
+
+
+def test_a_large_corpus_is_read_in_runs_from_everywhere() -> None:
+    size = 3_000_001
+    pools = list(islice(pools_of(size, Position()), 46))
+    assert [pool.at for pool in pools] == [Position(0, number) for number in range(46)]
+    assert pools[-1].next == Position(1)
+    assert np.array_equal(np.sort(np.concatenate([pool.rows for pool in pools])), np.arange(size))
+    behind = np.cumsum([0, *(len(pool.rows) for pool in pools)])
+    assert [pool.before for pool in pools] == behind[:-1].tolist()
+    for pool in pools:
+        quarters = np.histogram(pool.rows, bins=4, range=(0, size))[0]
+        assert quarters.min() > len(pool.rows) / 8
+    (again,) = islice(pools_of(size, Position(0, 45)), 1)
+    assert np.array_equal(again.rows, pools[-1].rows)
+
+
+def test_the_order_of_a_large_corpus_takes_little_memory() -> None:
+    tracemalloc.start()
+    list(islice(pools_of(20_000_000, Position(2, 300)), 8))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20  # a number for each pair would be 160 MB
+
+
+def pools_of(size: int, position: Position) -> Iterator[module._Pool]:
+    """The pools of a table of which nothing but its size is known."""
+    return Batches(range(size), None, 1_000, seed=1)._pools(position)  # type: ignore[arg-type]
+
+
+def test_subword_sampling_is_spread_over_the_batches(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawn all at once, a pool would hold up the training."""
+    drawn, sample = 0, Subwords.sample
+
+    def counted(*arguments: Any) -> Iterator[Ids]:
+        nonlocal drawn
+        for ids in sample(*arguments):
+            drawn += 1
+            yield ids
+
+    monkeypatch.setattr(Subwords, "sample", counted)
+    before = []
+    for batch in islice(make(prepared, subword_dropout=0.2)._from(Position()), 40):
+        before.append((drawn, len(batch.rows)))
+    for (earlier, rows), (later, _) in pairwise(before):
+        assert later - earlier <= 2 * rows
+
+
 def test_subword_sampling_differs_by_epoch(prepared: Prepared) -> None:
     batches = make(prepared, subword_dropout=0.3)
     lengths = [
@@ -122,6 +189,6 @@ def test_an_error_while_reading_reaches_the_training(
     def broken(*_: object) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(Batches, "_pool", broken)
+    monkeypatch.setattr(Batches, "_read", broken)
     with pytest.raises(OSError, match="the disk is gone"):
         next(make(prepared).start_at(Position()))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import toy_pairs
 
-from nmt.checkpoint import load, read_tensors, write_tensors
+from nmt.checkpoint import Run, average, load, read_tensors, write_tensors
 from nmt.device import Device
 from nmt.errors import NmtError, RunError
 from nmt.files import replacing, replacing_folder, write_text
@@ -117,3 +117,49 @@ def test_no_space_is_told_with_the_files_name(tmp_path: Path) -> None:
     with pytest.raises(NmtError, match=r"file: cannot be written: No space left"):  # noqa: SIM117
         with replacing(tmp_path / "file"):
             raise OSError(28, "No space left on device")
+
+
+# --- averaging ----------------------------------------------------------------------------------
+
+
+def test_an_average_is_the_mean_and_translates(run: Path, tmp_path: Path, device: Device) -> None:
+    files = average([run], tmp_path / "mean", last=2)
+    assert files == Run(run).snapshots()[:2]
+    one, two = (read_tensors(file)[0] for file in files)
+    mean, about = read_tensors(tmp_path / "mean" / "model.safetensors")
+    assert all(torch.allclose(mean[name], (one[name] + two[name]) / 2) for name in one)
+    assert about == {"averaged": [f"run/{file.name}" for file in files]}
+    assert len(translations(tmp_path / "mean", device)) == len(LINES)
+
+
+def test_the_average_of_one_is_itself(run: Path, tmp_path: Path) -> None:
+    file = run / "weights" / "best-perplexity.safetensors"
+    average([file], tmp_path / "same", last=1)
+    mine, theirs = (read_tensors(f)[0] for f in (file, tmp_path / "same" / "model.safetensors"))
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_unlike_models_are_not_averaged(run: Path, copy: Path, tmp_path: Path) -> None:
+    config = copy / "config.toml"
+    config.write_text(config.read_text().replace("hidden = 64", "hidden = 128"))
+    with pytest.raises(RunError, match=r"differ in model\.hidden: 64 and 128"):
+        average([run, copy], tmp_path / "mean", last=1)
+    shutil.copyfile(run / "config.toml", config)
+    shutil.copyfile(run / "manifest.json", copy / "subwords.model")
+    with pytest.raises(RunError):
+        average([run, copy], tmp_path / "mean", last=1)
+    assert not (tmp_path / "mean").exists()
+
+
+def test_nothing_is_averaged_over_what_is_there(run: Path, copy: Path) -> None:
+    before = (copy / "model.safetensors").read_bytes()
+    with pytest.raises(RunError, match="is there already"):
+        average([run], copy, last=1)
+    assert (copy / "model.safetensors").read_bytes() == before
+
+
+def test_a_run_without_weights_is_named(run: Path, copy: Path, tmp_path: Path) -> None:
+    shutil.rmtree(copy / "weights")
+    for place in (copy, tmp_path / "nowhere"):
+        with pytest.raises(RunError, match=place.name):
+            average([place], tmp_path / "mean", last=1)

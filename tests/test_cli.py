@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -10,9 +11,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import TINY, nmt, toy_pairs, write_corpus
+
+from nmt import cli
+from nmt.files import locked
 
 Files = dict[str, tuple[Path, Path]]
 
@@ -142,6 +147,7 @@ def test_help_loads_nothing_heavy() -> None:
     script = (
         "import sys\nfrom nmt import cli\ncode = cli._run(['train', '--help'])\n"
         "heavy = {'torch', 'datasets', 'pyarrow', 'sacrebleu', 'sentencepiece', 'numpy'}\n"
+        "heavy |= {'matplotlib', 'tensorboard'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\nsys.exit(code)"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0
@@ -205,6 +211,28 @@ def test_a_signal_saves_and_the_same_command_goes_on(
         assert f"at step {stopped[1]}" in process.stderr.readline().decode()
         process.terminate()
         process.communicate()
+
+
+def test_a_second_ctrl_c_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, now = SimpleNamespace(stop_requested=False), [0.0]
+    monkeypatch.setattr(cli, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    with pytest.raises(KeyboardInterrupt), cli._stopping(training) as stop:  # type: ignore[arg-type]
+        signal.raise_signal(signal.SIGINT)
+        assert training.stop_requested and stop == [signal.SIGINT]
+        now[0] = 0.5  # torchrun passes on what the terminal has sent already
+        signal.raise_signal(signal.SIGINT)
+        now[0] = 1.5
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_two_commands_do_not_write_into_one_folder(toy: Files, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with locked(out / "state" / "lock", str(out)):
+        said = fails(*train_quickly(out, [*toy["train"]]))
+    assert f"{out}: process {os.getpid()} on" in said and "is writing there" in said
+    assert not out.exists()
+    with locked(tmp_path / ".data.lock", "data"):
+        assert "is writing there" in fails("prepare", *toy["train"], "--out", tmp_path / "data")
 
 
 # --- bad input ------------------------------------------------------------------------------------

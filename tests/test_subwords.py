@@ -17,18 +17,19 @@ LINES = [source for source, _ in toy_pairs(300, 5)]
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_what_is_encoded_decodes_to_itself(kind: str) -> None:
-    subwords = Vocabulary.learn(LINES, LINES, DataSettings(vocab_size=40, subwords=kind), 2).source  # type: ignore[arg-type]
+    subwords = Vocabulary.learn(LINES, LINES, DataSettings(vocab_size=40, subwords=kind)).source  # type: ignore[arg-type]
     assert [subwords.decode(ids) for ids in subwords.encode(LINES)] == LINES
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_sampling_is_another_spelling_of_the_same_text(kind: str) -> None:
     settings = DataSettings(vocab_size=60, subwords=kind)  # type: ignore[arg-type]
-    subwords = Vocabulary.learn(LINES, LINES, settings, 2).source
-    sampled = subwords.sample(LINES, 0.3, seed=7)
+    subwords = Vocabulary.learn(LINES, LINES, settings).source
+    sampled = list(subwords.sample(LINES, 0.3, seed=7))
     assert [subwords.decode(ids) for ids in sampled] == LINES
-    assert sampled == subwords.sample(LINES, 0.3, seed=7)
-    assert sampled != subwords.sample(LINES, 0.3, seed=8)
+    assert sampled == list(subwords.sample(LINES, 0.3, seed=7))
+    assert sampled != list(subwords.sample(LINES, 0.3, seed=8))
+    assert sampled != list(subwords.sample(LINES, 0.3, seed=7, era=1))
     assert sampled != subwords.encode(LINES)
 
 
@@ -36,40 +37,40 @@ def test_sampling_is_another_spelling_of_the_same_text(kind: str) -> None:
 def test_sampling_is_the_same_in_another_process(kind: str, tmp_path: Path) -> None:
     """SentencePiece's own sampling is not, and a training that resumes needs it to be."""
     settings = DataSettings(vocab_size=60, subwords=kind)  # type: ignore[arg-type]
-    subwords = Vocabulary.learn(LINES, LINES, settings, 2).source
+    subwords = Vocabulary.learn(LINES, LINES, settings).source
     (tmp_path / "subwords.model").write_bytes(subwords.proto)
     script = (
         "import sys; from pathlib import Path; from nmt.subwords import Vocabulary\n"
         "subwords = Vocabulary.load(Path(sys.argv[1])).source\n"
-        "print(subwords.sample(sys.argv[2:], 0.3, seed=7))"
+        "print(list(subwords.sample(sys.argv[2:], 0.3, seed=7)))"
     )
     command = [sys.executable, "-c", script, str(tmp_path), *LINES[:50]]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == str(subwords.sample(LINES[:50], 0.3, seed=7))
+    assert result.stdout.strip() == str(list(subwords.sample(LINES[:50], 0.3, seed=7)))
 
 
 def test_bpe_without_dropout_is_sentencepieces() -> None:
-    subwords = Vocabulary.learn(LINES, LINES, DataSettings(vocab_size=60), 2).source
-    assert subwords.sample(LINES, 0.0, seed=1) == subwords.encode(LINES)
+    subwords = Vocabulary.learn(LINES, LINES, DataSettings(vocab_size=60)).source
+    assert list(subwords.sample(LINES, 0.0, seed=1)) == subwords.encode(LINES)
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_a_vocabulary_too_large_for_the_text_shrinks(kind: str) -> None:
     settings = DataSettings(vocab_size=8_000, subwords=kind)  # type: ignore[arg-type]
-    vocabulary = Vocabulary.learn(LINES[:20], LINES[:20], settings, 2)
+    vocabulary = Vocabulary.learn(LINES[:20], LINES[:20], settings)
     assert 20 < len(vocabulary.source) < 8_000
 
 
 def test_one_vocabulary_a_side() -> None:
     upper = [line.upper() for line in LINES]
-    vocabulary = Vocabulary.learn(LINES, upper, DataSettings(vocab_size=40, joint_vocab=False), 2)
+    vocabulary = Vocabulary.learn(LINES, upper, DataSettings(vocab_size=40, joint_vocab=False))
     assert not vocabulary.joint
     assert vocabulary.source.decode(vocabulary.source.encode(LINES[:1])[0]) == LINES[0]
     assert UNK in vocabulary.source.encode(upper[:1])[0]
 
 
 def test_specials_are_where_they_are_named() -> None:
-    subwords = Vocabulary.learn(LINES, LINES, DataSettings(vocab_size=40), 2).source
+    subwords = Vocabulary.learn(LINES, LINES, DataSettings(vocab_size=40)).source
     assert subwords.pieces([PAD, BOS, EOS, UNK]) == ["<pad>", "<s>", "</s>", "<unk>"]
     assert not {PAD, BOS, EOS} & {i for ids in subwords.encode(LINES) for i in ids}
 
@@ -77,5 +78,5 @@ def test_specials_are_where_they_are_named() -> None:
 def test_decoded_text_is_one_line() -> None:
     strange = [f"{line}\n{line}" for line in LINES]
     settings = DataSettings(vocab_size=60, normalization="identity")
-    subwords = Vocabulary.learn(strange, strange, settings, 2).source
+    subwords = Vocabulary.learn(strange, strange, settings).source
     assert "\n" not in subwords.decode(subwords.encode(strange)[0])

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import make_training, toy_pairs, train, write_corpus
+from torch import Tensor
 
+from nmt.batches import Batch
 from nmt.checkpoint import load, read_tensors
 from nmt.corpus import open_corpus
 from nmt.device import Device
-from nmt.errors import RunError, TrainingError
+from nmt.errors import NmtError, RunError, TrainingError
+from nmt.events import Finished, Incident, Stepped, Validated
 from nmt.search import SearchOptions
-from nmt.training import Finished, Stepped, Training, Validated
+from nmt.training import Training, Window
 from nmt.translate import Translator
 
 Files = dict[str, tuple[Path, Path]]
@@ -75,9 +81,12 @@ def test_resumed_is_uninterrupted_bit_for_bit(
 
 
 def assert_same_run(one: Training, other: Training) -> None:
-    for name in ("model", "checkpoint"):
-        mine, _ = read_tensors(getattr(one.run, name))
-        theirs, _ = read_tensors(getattr(other.run, name))
+    assert one.run.checkpoints()[0].name == other.run.checkpoints()[0].name
+    for mine_at, theirs_at in (
+        (one.run.model, other.run.model),
+        (one.run.checkpoints()[0], other.run.checkpoints()[0]),
+    ):
+        mine, theirs = read_tensors(mine_at)[0], read_tensors(theirs_at)[0]
         assert mine.keys() == theirs.keys()
         for key in mine:
             assert torch.equal(mine[key], theirs[key]), key
@@ -220,18 +229,167 @@ def test_schedules_warm_up_and_never_exceed_their_peak(
     assert rates[-1] == pytest.approx(last, abs=1e-9)
 
 
-def test_an_update_that_is_not_finite_is_left_out(toy: Files, tmp_path: Path) -> None:
-    training = make_training(tmp_path, toy["train"], toy["valid"], train__max_steps=30)
-    batch = next(training.batches.start_at(training.progress.position))
-    with torch.no_grad():
-        training.model.bridge.weight[0, 0] = torch.nan
-    before = {name: weight.clone() for name, weight in training.model.named_parameters()}
-    training._update([batch])
-    for name, weight in training.model.named_parameters():
-        assert torch.equal(weight.nan_to_num(), before[name].nan_to_num()), name
-    with pytest.raises(TrainingError, match="no finite gradient"):
-        for _ in range(30):
-            training._update([batch])
+def spoil(
+    training: Training,
+    when: Callable[[Training], bool],
+    change: Callable[[Tensor], Tensor] = lambda losses: losses * math.nan,
+) -> None:
+    """Change the losses of the updates for which `when` holds."""
+    losses = training._losses
+    whole = losses.forward
+    losses.forward = lambda batch: change(whole(batch)) if when(training) else whole(batch)
+
+
+def incidents(events: Sequence[object]) -> list[Incident]:
+    return [event for event in events if isinstance(event, Incident)]
+
+
+def test_an_update_that_is_not_finite_is_left_out_and_told_of(toy: Files, tmp_path: Path) -> None:
+    training = make_training(tmp_path, toy["train"], toy["valid"], train__max_steps=12)
+    spoil(training, lambda t: t.progress.step == 7)
+    weights: dict[int, list[Tensor]] = {}
+    update = training._update
+
+    def watched(batches: Sequence[Batch]) -> None:
+        update(batches)
+        weights[training.progress.step] = [w.detach().clone() for w in training.model.parameters()]
+
+    training._update = watched  # type: ignore[method-assign]
+    [incident] = incidents(train(training))
+    assert all(map(torch.equal, weights[6], weights[7]))
+    assert not all(map(torch.equal, weights[7], weights[8]))
+    assert (incident.step, incident.back_to) == (7, None)
+    about = json.loads((training.run.path / incident.file).read_text(encoding="utf-8"))
+    source = set(toy["train"][0].read_text(encoding="utf-8").splitlines())
+    assert about["pairs"] and {pair["source"] for pair in about["pairs"]} <= source
+    assert about["loss"] is None
+
+
+SOON = {"train__max_steps": 60, "train__save_every": 6, "train__validate_every": 30}
+
+
+@pytest.mark.parametrize("kind", ["not finite", "far too high"])
+def test_a_training_that_diverges_goes_back_and_on_more_slowly(
+    kind: str, toy: Files, tmp_path: Path
+) -> None:
+    training = make_training(tmp_path, toy["train"], toy["valid"], **SOON)
+    change = {"not finite": lambda x: x * math.nan, "far too high": lambda x: 4 * x}[kind]
+    spoil(training, lambda t: t.progress.step > 20 and t.progress.caution == 1, change)
+    events = train(training)
+    back = next(i for i in incidents(events) if i.back_to is not None)
+    assert back.back_to == {"not finite": 18, "far too high": 24}[kind]
+    assert back.rate_factor == training.progress.caution == 0.5
+    assert isinstance(events[-1], Finished) and events[-1].step == 60
+    assert all(weight.isfinite().all() for weight in training.model.parameters())
+    told = [json.loads(line) for line in training.run.log.read_text().splitlines()]
+    assert sum(event["event"] == "incident" for event in told) == len(incidents(events))
+
+
+def test_a_training_that_only_diverges_gives_up(toy: Files, tmp_path: Path) -> None:
+    training = make_training(tmp_path, toy["train"], toy["valid"], **SOON)
+    spoil(training, lambda t: t.progress.step > 14)
+    with pytest.raises(TrainingError, match=r"after 5 returns to a checkpoint"):
+        train(training)
+    assert training.run.checkpoints()  # what was good is still there
+
+
+def test_a_checkpoint_that_leads_to_trouble_twice_gives_way(toy: Files, tmp_path: Path) -> None:
+    training = make_training(tmp_path, toy["train"], toy["valid"], **SOON)
+    spoil(training, lambda t: t.progress.step > 13 or t.progress.caution < 1)
+    steps = []
+    with pytest.raises(TrainingError):
+        for event in training.events():
+            if isinstance(event, Incident) and event.back_to is not None:
+                steps.append(event.back_to)
+    assert steps == [12, 6, 0, 0, 0]
+
+
+def test_after_a_rollback_resumed_is_uninterrupted(toy: Files, tmp_path: Path) -> None:
+    runs = []
+    for name in ("whole", "broken"):
+        training = make_training(tmp_path / name, toy["train"], toy["valid"], **SOON)
+        spoil(training, lambda t: 20 < t.progress.step < 40 and t.progress.caution == 1)
+        if name == "broken":
+            for event in training.events():
+                if isinstance(event, Incident) and event.back_to is not None:
+                    break
+            training = make_training(tmp_path / name, toy["train"], toy["valid"], **SOON)
+            spoil(training, lambda t: 20 < t.progress.step < 40 and t.progress.caution == 1)
+        train(training)
+        runs.append(training)
+    assert_same_run(*runs)
+
+
+@pytest.mark.parametrize("harm", ["cut", "zeros", "empty"])
+def test_a_torn_checkpoint_gives_way_to_the_one_before(
+    harm: str, toy: Files, tmp_path: Path
+) -> None:
+    whole = make_training(tmp_path / "whole", toy["train"], toy["valid"], **SOON)
+    train(whole)
+    torn = make_training(tmp_path / "torn", toy["train"], toy["valid"], **SOON)
+    list(islice(torn.events(), 7))
+    newest, before = torn.run.checkpoints()
+    content = newest.read_bytes()
+    half = len(content) // 2
+    newest.write_bytes(
+        {"cut": content[:half], "zeros": content[:half] + bytes(len(content) - half), "empty": b""}[
+            harm
+        ]
+    )
+    resumed = make_training(tmp_path / "torn", toy["train"], toy["valid"], **SOON)
+    assert [str(newest) in error.message for error in resumed.damaged] == [True]
+    assert resumed.progress.step == torn.run.step_of(before)
+    train(resumed)
+    assert_same_run(whole, resumed)
+
+
+def test_when_no_checkpoint_is_whole_that_is_said(toy: Files, tmp_path: Path) -> None:
+    training = make_training(tmp_path, toy["train"], toy["valid"], **SOON)
+    list(islice(training.events(), 7))
+    for checkpoint in training.run.checkpoints():
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    with pytest.raises(RunError, match="cannot be read"):
+        make_training(tmp_path, toy["train"], toy["valid"], **SOON)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    toy: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_training(tmp_path / "whole", toy["train"], toy["valid"], **SOON)
+    train(whole)
+    training = make_training(tmp_path / "full", toy["train"], toy["valid"], **SOON)
+    events = training.events()
+    list(islice(events, 4))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nmt.checkpoint.save_file", full)
+        with pytest.raises(NmtError, match="No space left"):
+            list(events)
+    assert not list(training.run.path.rglob("*.part"))
+    resumed = make_training(tmp_path / "full", toy["train"], toy["valid"], **SOON)
+    assert resumed.progress.step > 0
+    train(resumed)
+    assert_same_run(whole, resumed)
+
+
+def test_the_last_weights_and_the_best_by_either_score_are_kept(toy: Files, tmp_path: Path) -> None:
+    training = make_training(
+        tmp_path,
+        toy["train"],
+        toy["valid"],
+        train__max_steps=40,
+        train__validate_every=5,
+        train__keep_last=3,
+    )
+    validations = [event for event in train(training) if isinstance(event, Validated)]
+    assert [training.run.step_of(file) for file in training.run.snapshots()] == [40, 35, 30]
+    _, about = read_tensors(training.run.weights / "best-perplexity.safetensors")
+    assert about["perplexity"] == min(v.perplexity for v in validations)
+    _, about = read_tensors(training.run.model)
+    assert about["bleu"] == max(v.bleu for v in validations)
 
 
 def test_the_average_is_what_is_kept(toy: Files, tmp_path: Path, device: Device) -> None:
@@ -264,8 +422,9 @@ def test_accumulated_batches_are_one_large_one(toy: Files, tmp_path: Path) -> No
 
     def norm_of(group: list[int]) -> None:
         training.model.load_state_dict(start)
-        training.progress.window.norm = 0.0
+        training.progress.window = Window()
         training._update([batches[i] for i in group])
+        list(training._settle())
         captured.append(training.progress.window.norm)
 
     start = {name: weight.clone() for name, weight in training.model.state_dict().items()}
@@ -294,6 +453,6 @@ def test_a_log_that_was_cut_off_stays_json(toy: Files, tmp_path: Path) -> None:
 
 def test_the_log_is_strict_json(toy: Files, tmp_path: Path) -> None:
     training = make_training(tmp_path, toy["train"], toy["valid"], train__max_steps=24)
-    training._log(Stepped(1, 0.1, math.nan, math.inf, 0.1, math.inf, 1.0, 1.0, 0.1))
+    training._log(Stepped(1, 0.1, math.nan, math.inf, 0.1, math.inf, 0.0, 1.0, 1.0, 0.1))
     line = json.loads(training.run.log.read_text(), parse_constant=lambda name: pytest.fail(name))
     assert line["loss"] is line["perplexity"] is None

@@ -1,0 +1,371 @@
+"""How fast nmt trains, beside OpenNMT-py and JoeyNMT, on the same work in the same minutes.
+
+    make bench-train
+    make bench-train ARGS="--train corpus.de corpus.en --json speeds.json"
+
+Every round trains with each system in turn, `nmt` in bf16 and in fp32 and the peers in fp32, and
+the figures are medians over the rounds: a machine drifts, so only what ran side by side is
+compared. bench/systems.py says what the same work is and how the peers are installed.
+
+Counted is what bench/meter.py writes down within the system's own process, the same way for all:
+the target tokens of the losses that went into each update, EOS included, padding not. When
+`WARM_UP` seconds have passed since the first update a window opens with the next one, and it closes
+with the first update after `--seconds`; the speed is the tokens of the updates within it over the
+time between its two ends. Data loading is inside, validation and saving do not happen.
+
+    first update    seconds from the command to it; the corpus is encoded by then
+    peak MiB        resident memory of the process and its children, looked at five times a second,
+                    the pages that children share counted once
+    MFLOP/token     bench/systems.py has the formula
+    of the ceiling  operations done for real tokens, as a share of what the machine reaches in a
+                    2048³ product of the system's kind: float32 as torch comes, float32 through
+                    oneDNN (set_float32_matmul_precision("medium")), or bfloat16
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+import torch
+from systems import VOCABULARY, JoeyNMT, Nmt, OpenNMT, Peer, System, Task
+
+from nmt.console import print_table
+
+HERE = Path(__file__).resolve().parent
+PHRASEBOOK = HERE.parent / "data" / "phrasebook"
+WARM_UP = 15.0  # seconds
+PATIENCE = 600.0  # seconds that a system may take for its first update
+LOOK_EVERY = 0.2  # seconds
+
+
+# --- the machine --------------------------------------------------------------------------------
+
+
+def ceilings() -> dict[str, float]:
+    """Operations a second in a 2048³ product, by its kind."""
+    before = torch.get_float32_matmul_precision()
+    found = {"fp32": _product_speed(torch.float32)}
+    torch.set_float32_matmul_precision("medium")
+    found["fp32, oneDNN"] = _product_speed(torch.float32)
+    torch.set_float32_matmul_precision(before)
+    return found | {"bf16": _product_speed(torch.bfloat16)}
+
+
+def _product_speed(kind: torch.dtype) -> float:
+    size, seconds = 2048, []
+    left, right = (torch.ones(size, size, dtype=kind) for _ in range(2))
+    for _ in range(6):
+        started = time.perf_counter()
+        torch.mm(left, right)
+        seconds.append(time.perf_counter() - started)
+    return float(2 * size**3 / min(seconds))
+
+
+# --- one training -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one training of one system showed."""
+
+    system: str
+    round: int
+    tokens_per_second: float
+    tokens_per_update: float
+    updates: int  # within the window
+    first_update: float  # seconds
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An update: when it was done, and the target tokens in it."""
+
+    time: float
+    tokens: int
+
+
+def train(system: System, task: Task, number: int, seconds: float) -> Training:
+    """Start a training, watch it until its window closes, and end it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, marks = Path(name) / "run", Path(name) / "marks"
+        folder.mkdir()
+        meter = [str(system.python), str(HERE / "meter.py"), system.entry, str(marks)]
+        command = [*meter, *system.arguments(task, folder)]
+        started, peak = time.monotonic(), 0
+        with _running(command, task.threads, Path(name) / "output") as process:
+            while not (window := _window(_read(marks), seconds)):
+                process.check(bool(_read(marks)), time.monotonic() - started)
+                peak = max(peak, process.resident())
+                time.sleep(LOOK_EVERY)
+        first, updates = _read(marks)[0], window[1:]
+        tokens = sum(mark.tokens for mark in updates)
+        return Training(
+            system.name,
+            number,
+            tokens / (window[-1].time - window[0].time),
+            tokens / len(updates),
+            len(updates),
+            first.time - started,
+            peak,
+        )
+
+
+def _read(path: Path) -> list[Mark]:
+    """The marks that are there, but for a last line that is half written."""
+    if not path.exists():
+        return []
+    *lines, _ = path.read_text(encoding="ascii").split("\n")
+    return [Mark(float(when), int(tokens)) for when, tokens in map(str.split, lines)]
+
+
+def _window(marks: Sequence[Mark], seconds: float) -> Sequence[Mark]:
+    """The marks from the one that opens the window to the one that closes it; none before that."""
+    warm = [mark for mark in marks if mark.time >= marks[0].time + WARM_UP]
+    for number, mark in enumerate(warm):
+        if mark.time >= warm[0].time + seconds:
+            return warm[: number + 1]
+    return ()
+
+
+class Watched:
+    """A process and its children."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
+        self._process, self._output = process, output
+        self._tree = psutil.Process(process.pid)
+
+    def check(self, updating: bool, passed: float) -> None:
+        """Raises SystemExit when the process has ended, or comes to no update in all that time."""
+        if self._process.poll() is None and (updating or passed < PATIENCE):
+            return
+        said = self._output.read_text(encoding="utf-8", errors="replace").splitlines()[-30:]
+        raise SystemExit("\n".join([*said, f"did not train: {self._process.args!r}"]))
+
+    def resident(self) -> int:
+        """Bytes of memory; of a child only the pages that it shares with no one."""
+        total = 0
+        for process in (self._tree, *self._tree.children(recursive=True)):
+            try:
+                memory = process.memory_info()
+            except psutil.NoSuchProcess:
+                continue
+            shared = getattr(memory, "shared", 0) if process is not self._tree else 0
+            total += memory.rss - shared
+        return total
+
+    def kill(self) -> None:
+        """End them all."""
+        try:
+            children = self._tree.children(recursive=True)
+        except psutil.NoSuchProcess:
+            return
+        for process in (*children, self._tree):
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        self._process.wait()
+
+
+@contextmanager
+def _running(command: Sequence[str], threads: int, output: Path) -> Iterator[Watched]:
+    counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    with output.open("wb") as said:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **counts},
+            cwd=output.parent,
+        )
+        watched = Watched(process, output)
+        try:
+            yield watched
+        finally:
+            watched.kill()
+
+
+# --- all rounds ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Medians of a system's trainings, and what follows from them."""
+
+    system: str
+    tokens_per_second: float
+    tokens_per_update: float
+    first_update: float
+    peak_bytes: float
+    operations_per_token: float
+    ceiling: str  # which product's
+    share_of_ceiling: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was found."""
+
+    about: dict[str, str]
+    ceilings: dict[str, float]
+    systems: list[Summary]
+    times_the_faster_peer: dict[str, float]
+    trainings: list[Training]
+
+
+def compare(systems: Sequence[System], task: Task, rounds: int, seconds: float) -> Report:
+    """Train with every system in every round, and sum up."""
+    limits: list[dict[str, float]] = []
+    trainings: list[Training] = []
+    for number in range(1, rounds + 1):
+        limits.append(ceilings())
+        for system in systems:
+            trainings.append(train(system, task, number, seconds))
+            speed = trainings[-1].tokens_per_second
+            print(f"round {number}, {system.name}: {speed:,.0f} tokens/s", file=sys.stderr)
+    middle = {kind: statistics.median(each[kind] for each in limits) for kind in limits[0]}
+    summaries = [_summary(system, task, trainings, middle) for system in systems]
+    return Report(_about(task), middle, summaries, _ratios(summaries, systems), trainings)
+
+
+def _summary(
+    system: System, task: Task, trainings: Sequence[Training], limits: dict[str, float]
+) -> Summary:
+    own = [training for training in trainings if training.system == system.name]
+
+    def median(figure: str) -> float:
+        return float(statistics.median(getattr(training, figure) for training in own))
+
+    speed, operations = median("tokens_per_second"), system.operations(task)
+    return Summary(
+        system.name,
+        speed,
+        median("tokens_per_update"),
+        median("first_update"),
+        median("peak_bytes"),
+        operations,
+        system.product,
+        speed * operations / limits[system.product],
+    )
+
+
+def _ratios(summaries: Sequence[Summary], systems: Sequence[System]) -> dict[str, float]:
+    """The speed of each nmt as a multiple of the faster peer's."""
+    peers = [system.name for system in systems if isinstance(system, Peer)]
+    fastest = max(each.tokens_per_second for each in summaries if each.system in peers)
+    ours = [each for each in summaries if each.system not in peers]
+    return {each.system: each.tokens_per_second / fastest for each in ours}
+
+
+def _about(task: Task) -> dict[str, str]:
+    source, target = task.source_lengths.mean(), task.target_lengths.mean()
+    plural = "s" if task.threads > 1 else ""
+    return {
+        "torch": f"{torch.__version__}, {task.threads} thread{plural}",
+        "Python": platform.python_version(),
+        "corpus": f"{task.pairs:,} pairs, {task.vocabulary:,} subwords",
+        "tokens in a sentence": f"{source:.1f} source, {target:.1f} target (with EOS)",
+    }
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+def main() -> None:
+    options = _options()
+    torch.set_num_threads(options.threads)
+    folder = options.peers.resolve()
+    peers: list[Peer] = [OpenNMT(folder), JoeyNMT(folder)]
+    for peer in peers:
+        peer.install()
+    with tempfile.TemporaryDirectory() as name:
+        task = _task(Path(name), options.train, options.threads)
+        systems = [Nmt("bf16"), Nmt("fp32"), *peers]
+        report = compare(systems, task, options.rounds, options.seconds)
+    _show(report)
+    if options.json:
+        options.json.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+
+
+def _show(report: Report) -> None:
+    for what, value in report.about.items():
+        print(f"{what}: {value}")
+    for kind, speed in report.ceilings.items():
+        print(f"2048³ product, {kind}: {speed / 1e9:,.0f} GFLOP/s")
+    print_table(map(_row, report.systems), _HEADER, sys.stdout)
+    for system, ratio in report.times_the_faster_peer.items():
+        print(f"{system}: {ratio:.2f} times the faster peer")
+
+
+_HEADER = (
+    "system",
+    "tokens/s",
+    "tokens/update",
+    "first update, s",
+    "peak MiB",
+    "MFLOP/token",
+    "GFLOP/s",
+    "of the ceiling",
+)
+
+
+def _row(summary: Summary) -> Sequence[str]:
+    return (
+        summary.system,
+        f"{summary.tokens_per_second:,.0f}",
+        f"{summary.tokens_per_update:,.0f}",
+        f"{summary.first_update:.1f}",
+        f"{summary.peak_bytes / 2**20:,.0f}",
+        f"{summary.operations_per_token / 1e6:.1f}",
+        f"{summary.tokens_per_second * summary.operations_per_token / 1e9:.0f}",
+        f"{summary.share_of_ceiling:.0%} of {summary.ceiling}",
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Training speed of nmt and of its peers.")
+    parser.add_argument(
+        "--train",
+        nargs=2,
+        type=Path,
+        metavar=("SRC", "TGT"),
+        default=(PHRASEBOOK / "train.de", PHRASEBOOK / "train.en"),
+        help="the corpus; the bundled phrasebook without it",
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="times that each system trains")
+    parser.add_argument("--seconds", type=float, default=60, help="length of a measurement")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--peers", type=Path, metavar="DIR", default=HERE / "peers", help="their environments"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="every figure goes there too")
+    return parser.parse_args()
+
+
+def _task(folder: Path, corpus: Sequence[Path], threads: int) -> Task:
+    """The corpus, encoded once for every system."""
+    words = ["prepare", *map(str, corpus), "--out", str(folder / "prepared"), "--quiet"]
+    words += ["--set", f"data.vocab_size={VOCABULARY}", "--threads", str(threads)]
+    subprocess.run([sys.executable, "-m", "nmt", *words], check=True)
+    task = Task(folder, threads)
+    task.write_pieces()
+    return task
+
+
+if __name__ == "__main__":
+    main()

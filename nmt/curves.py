@@ -1,0 +1,113 @@
+"""What a run's log tells of its training: columns of numbers, in order of appearance.
+
+The log is the truth: after a rollback the step number goes back, and what came before stays. A
+number that is missing or was not finite is nan. How curves look is the business of `nmt/plot.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.checkpoint import Run, read_config
+from nmt.errors import RunError
+
+Column = NDArray[np.float64]
+Columns = Mapping[str, Column]
+
+_READ = {  # the columns of each kind of event
+    "step": (
+        "step",
+        "epoch",
+        "seconds",
+        "loss",
+        "learning_rate",
+        "gradient_norm",
+        "clipped",
+        "target_tokens_per_second",
+    ),
+    "validation": ("step", "epoch", "seconds", "perplexity", "bleu", "best"),
+    "incident": ("step", "seconds"),
+}
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A run's log in columns."""
+
+    training: Columns
+    validation: Columns
+    incidents: Columns  # where the training was taken back to an earlier step
+    clip_norm: float  # gradients are clipped above it; 0 is never
+
+    @property
+    def best(self) -> int | None:
+        """Which validation kept its weights last."""
+        kept = np.flatnonzero(self.validation["best"] == 1)
+        return int(kept[-1]) if len(kept) else None
+
+
+def has_log(path: Path) -> bool:
+    return Run(path).log.exists()
+
+
+def read(path: Path) -> Curves:
+    """The curves of a run, finished or not.
+
+    Raises:
+        RunError: the folder is no run, or its log is missing or damaged.
+    """
+    run = Run(path)
+    clip_norm = read_config(run).train.clip_norm
+    events = list(_events(run.log))
+    training, validation, incidents = (_columns(events, kind) for kind in _READ)
+    return Curves(
+        {**training, "clipped": _clipped(training, clip_norm)}, validation, incidents, clip_norm
+    )
+
+
+def _events(log: Path) -> Iterator[dict[str, Any]]:
+    """The log's objects that belong to a step; a last line that was torn off is passed over."""
+    try:
+        lines = log.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        raise RunError(
+            f"{log}: there is no such log, so there are no curves",
+            "nmt train writes it; nmt info without --plot does not need it",
+        ) from None
+    except OSError as error:
+        raise RunError(f"{log}: cannot be read: {error.strerror}") from None
+    seconds = None
+    for number, line in enumerate(lines, 1):
+        try:
+            event = json.loads(line)
+            step = event.get("step")
+        except (ValueError, AttributeError):
+            raise RunError(
+                f"{log}:{number}: not a JSON object, so the log is damaged",
+                "delete that line; the model does not depend on it",
+            ) from None
+        seconds = event.setdefault("seconds", seconds)  # an event that has none comes right after
+        if isinstance(step, int):
+            yield event
+
+
+def _columns(events: Sequence[dict[str, Any]], kind: str) -> dict[str, Column]:
+    rows = [event for event in events if event.get("event") == kind]
+    return {key: np.array([_number(row.get(key)) for row in rows], float) for key in _READ[kind]}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else np.nan
+
+
+def _clipped(training: Columns, clip_norm: float) -> Column:
+    """The share of clipped updates; where an old log has none, whether the largest norm was."""
+    any_clipped = training["gradient_norm"] > (clip_norm or np.inf)
+    return np.where(np.isnan(training["clipped"]), any_clipped, training["clipped"])
