@@ -11,7 +11,7 @@ result. Only the number of pairs differs: the vocabulary's size is the same ever
     peak MiB    resident memory of the command's processes together, looked at ten times a second;
                 pages that several of them share are counted for each
 
-A size is removed before the next one is made; 20 million pairs take about 9 GB of disk.
+A size is removed before the next one is made; 20 million pairs take about 7 GB of disk.
 """
 
 from __future__ import annotations

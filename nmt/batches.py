@@ -35,9 +35,10 @@ PairOfIds = tuple[np.ndarray, np.ndarray]
 SHORTEST = 4  # padded length of the shortest sequence
 
 _POOL = 65_536  # pairs sorted together
+_DRAWN_POOL = 16_384  # the same where subwords are drawn, all of them before the first batch
 _SCATTERED = 1 << 20  # pairs up to which each goes its own way in an epoch
 _RUN = 256  # neighbours that stay together in larger corpora
-_ERA = 4  # pools
+_ERA = 16  # pools in which few segmentations of a word are drawn
 _SLICE = 4_096  # pairs read from the table at once
 _SOURCE_TOKENS = 4  # source subwords a batch may have for each target one of its budget
 _PREFETCHED = 8  # batches made ahead of the training
@@ -85,7 +86,7 @@ class _Pool:
     rows: np.ndarray
     before: int  # pairs of the epoch in earlier pools
     sampling: int  # the seed of subword dropout
-    era: int  # during which it knows few segmentations of a word
+    era: int  # of subword dropout
     generator: np.random.Generator  # of all else
 
 
@@ -118,26 +119,30 @@ class Batches:
 
     def _pools(self, position: Position) -> Iterator[_Pool]:
         """All pools from that of `position` on."""
-        size, first = len(self.table), position.pool
-        run = 1 if size <= _SCATTERED else _RUN
         for epoch in count(position.epoch):
-            runs = np.random.default_rng([self.seed, epoch]).permutation(-(-size // run))
-            cuts = range(0, len(runs), _POOL // run)
-            for number in range(first, len(cuts)):
-                before, rest = np.split(runs * run, [cuts[number]])
-                rows = (rest[: cuts.step, None] + np.arange(run)).ravel()
-                last = number + 1 == len(cuts)
-                generator = np.random.default_rng([self.seed, epoch, number])
-                yield _Pool(
-                    at=Position(epoch, number),
-                    next=Position(epoch + 1) if last else Position(epoch, number + 1),
-                    rows=rows[rows < size],
-                    before=int(np.minimum(run, size - before).sum()),
-                    sampling=int(generator.integers(2**31)),
-                    era=(epoch << 32) + number // _ERA,
-                    generator=generator,
-                )
-            first = 0
+            yield from self._epoch(epoch, position.pool if epoch == position.epoch else 0)
+
+    def _epoch(self, epoch: int, first: int) -> Iterator[_Pool]:
+        """The pools of an epoch, from its `first` on."""
+        size = len(self.table)
+        run = 1 if size <= _SCATTERED else _RUN
+        together = (_DRAWN_POOL if self.subword_dropout else _POOL) // run
+        runs = np.random.default_rng([self.seed, epoch]).permutation(-(-size // run)) * run
+        cuts = range(0, len(runs), together)
+        for number in range(first, len(cuts)):
+            before, rest = np.split(runs, [cuts[number]])
+            rows = (rest[:together, None] + np.arange(run)).ravel()
+            last = number + 1 == len(cuts)
+            generator = np.random.default_rng([self.seed, epoch, number])
+            yield _Pool(
+                at=Position(epoch, number),
+                next=Position(epoch + 1) if last else Position(epoch, number + 1),
+                rows=rows[rows < size],
+                before=int(np.minimum(run, size - before).sum()),
+                sampling=int(generator.integers(2**31)),
+                era=(epoch << 32) + number // _ERA,  # no two epochs share one
+                generator=generator,
+            )
 
     def _read(self, pool: _Pool) -> Iterator[PairOfIds]:
         """The ids of a pool's pairs, one after another."""

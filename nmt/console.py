@@ -179,7 +179,7 @@ class PreparationView:
             self._draw(working.share, f"{working.stage}: {what}")
         elif now - self._last_line > _PLAIN_EVERY:
             self._last_line = now
-            share = "" if working.share is None else f"{min(1.0, working.share):4.0%}  "
+            share = "" if working.share is None else f"{working.share:4.0%}  "
             self.console.say(f"{share}{working.stage}: {what}")
 
     def _draw(self, share: float | None, figures: str) -> None:

@@ -4,8 +4,9 @@
     DIR/train.arrow, valid.arrow  source, target (text), source_ids, target_ids
     DIR/subwords*.model           SentencePiece
 
-The text is read twice: once to count and to sample lines for the subword model, once to encode.
-Neither pass holds more than a block of pairs (and the sample) in memory.
+The text is read twice: once to count and to sample lines for the subword model, once to encode,
+which is most of the work and goes to all cores. Neither pass holds more than some blocks of pairs
+(and the sample) in memory, and the folder is the same whatever the number of cores.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 
 _BLOCK = 16_384  # pairs encoded and written at once
-_ALONE = 100_000  # pairs up to which one process is done before others have started
-_WORKERS = 16  # processes that encode; one that reads cannot keep more of them busy
+_ALONE = 100_000  # pairs that one process has encoded before others are of help
+_WORKERS = 16  # processes that encode, at most: the one that reads keeps no more of them busy
 _SAMPLE = 60_000_000  # characters the subword model is learned from
 _FEWEST = 10  # distinct pairs below which there is nothing to learn
 _SURVEYED = 10_000  # distinct pairs remembered by hash, to hold some out
@@ -167,7 +168,8 @@ class Preparation:
             sample.add(block)
             pairs += len(block)
             size_read += sum(map(len, lines)) + len(lines)
-            self.report(Working("reading", pairs, size_read / size if size else None))
+            share = min(1.0, size_read / size) if size else None
+            self.report(Working("reading", pairs, share))
         _refuse_tiny(self.corpus, pairs, len(lowest))
         threshold = 0 if self.valid else lowest.threshold(_held_out(pairs, len(lowest)))
         drawn = sample.pairs()
@@ -223,7 +225,7 @@ class Preparation:
             train.add(kept)
             valid.add(held_out)
             done += kept.read + held_out.read
-            self.report(Working("encoding", done, done / pairs))
+            self.report(Working("encoding", done, min(1.0, done / pairs)))
         if self.valid:
             for every, _ in map(encode, blocks(self.valid.pairs(), _BLOCK)):
                 valid.add(every)

@@ -36,6 +36,7 @@ def prepared(
 ) -> Prepared:
     """An epoch has several pools; its pairs go each its own way, or with their neighbours."""
     monkeypatch.setattr(module, "_POOL", 152)
+    monkeypatch.setattr(module, "_DRAWN_POOL", 104)
     monkeypatch.setattr(module, "_SLICE", 64)
     if not request.param:
         monkeypatch.setattr(module, "_SCATTERED", 100)
