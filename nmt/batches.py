@@ -61,6 +61,7 @@ class Batch:
     source_lengths: Tensor  # [B] int64
     target_in: Tensor  # [B, T]
     target_out: Tensor  # [B, T]
+    predicted: Tensor  # [tokens] where `target_out`, flattened, is no padding
     tokens: int  # target subwords that are no padding, EOS included
     rows: np.ndarray  # [B] row numbers in the table
     next: Position  # where the data goes on after this batch
@@ -72,7 +73,7 @@ class Batch:
             return self
         moved = {
             name: getattr(self, name).pin_memory().to(device, non_blocking=True)
-            for name in ("source", "source_lengths", "target_in", "target_out")
+            for name in ("source", "source_lengths", "target_in", "target_out", "predicted")
         }
         return Batch(**{**self.__dict__, **moved})
 
@@ -206,6 +207,7 @@ def make_batch(
         source_lengths=lengths,
         target_in=torch.from_numpy(target_in),
         target_out=torch.from_numpy(target_out),
+        predicted=torch.from_numpy(np.flatnonzero(target_out != PAD)),
         tokens=sum(map(len, target_ids)) + len(target_ids),
         rows=rows,
         next=following,

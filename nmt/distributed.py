@@ -58,12 +58,15 @@ class World:
         mine = lengths.argsort(descending=True, stable=True)[dealt == self.rank].sort().values
         rows = mine if len(mine) else torch.zeros(1, dtype=torch.int64)
         target_out = batch.target_out[rows]
+        if not len(mine):
+            target_out = torch.full_like(target_out, PAD)
         return replace(
             batch,
             source=batch.source[rows],
             source_lengths=batch.source_lengths[rows],
             target_in=batch.target_in[rows],
-            target_out=target_out if len(mine) else torch.full_like(target_out, PAD),
+            target_out=target_out,
+            predicted=(target_out != PAD).flatten().nonzero().squeeze(1),
             tokens=int(lengths[mine].sum()),
             rows=batch.rows[rows.numpy()],
         )

@@ -17,7 +17,7 @@ from nmt.corpus import Pair
 from nmt.device import autocast
 from nmt.loss import Loss, cross_entropy
 from nmt.model import Seq2Seq
-from nmt.subwords import PAD, Ids, Vocabulary
+from nmt.subwords import Ids, Vocabulary
 
 _TOKENS = 2_000  # target subwords whose perplexity is computed together
 
@@ -47,12 +47,11 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
 def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
     """The summed loss of a batch's target tokens: the output layer sees no padding."""
     readout = model.readout(batch.source, batch.source_lengths, batch.target_in)
-    tokens = (batch.target_out != PAD).flatten().nonzero().squeeze(1)
     return cross_entropy(
-        readout.flatten(0, 1).index_select(0, tokens),
+        readout.flatten(0, 1).index_select(0, batch.predicted),
         model.output.weight,
         model.output.bias,
-        batch.target_out.flatten().index_select(0, tokens),
+        batch.target_out.flatten().index_select(0, batch.predicted),
         smoothing,
     )
 
