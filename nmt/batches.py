@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 
@@ -71,11 +71,15 @@ class Batch:
         """The same batch on another device."""
         if device.type == "cpu":
             return self
-        moved = {
-            name: getattr(self, name).pin_memory().to(device, non_blocking=True)
-            for name in ("source", "source_lengths", "target_in", "target_out", "predicted")
-        }
-        return Batch(**{**self.__dict__, **moved})
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Batch:
+        """The same batch where a GPU can fetch it from while it computes."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        names = ("source", "source_lengths", "target_in", "target_out", "predicted")
+        return Batch(**{**self.__dict__, **{name: change(getattr(self, name)) for name in names}})
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,12 @@ class Batches:
     batch_tokens: int
     seed: int
     subword_dropout: float = 0.0
+    pinned: bool = False  # for a GPU
 
     def start_at(self, position: Position) -> Generator[Batch, None, None]:
         """All batches from `position` on, epoch after epoch, made in a background thread."""
-        return _ahead(self._from(position), _PREFETCHED)
+        batches = self._from(position)
+        return _ahead((b.pinned() for b in batches) if self.pinned else batches, _PREFETCHED)
 
     def _from(self, position: Position) -> Iterator[Batch]:
         """While a pool's batches are given out, as many pairs of the next one are read."""

@@ -84,17 +84,31 @@ class Run:
         return self.state / f"step-{step:08}.safetensors"
 
     def checkpoints(self) -> list[Path]:
-        """What can be resumed from, the newest first."""
-        return sorted(self.state.glob("step-*.safetensors"), reverse=True)
+        """What was saved in the course of the training, the newest first."""
+        return sorted(self.state.glob("step-*.safetensors"), key=self.step_of, reverse=True)
+
+    def stopped(self, step: int) -> Path:
+        return self.state / f"stop-{step:08}.safetensors"
+
+    def resumable(self) -> list[Path]:
+        """The same with what was saved when the training was asked to stop."""
+        files = [*self.checkpoints(), *self.state.glob("stop-*.safetensors")]
+        return sorted(files, key=self.step_of, reverse=True)
 
     def snapshots(self) -> list[Path]:
         """The weights that were validated last, the newest first."""
-        return sorted(self.weights.glob("step-*.safetensors"), reverse=True)
+        return sorted(self.weights.glob("step-*.safetensors"), key=self.step_of, reverse=True)
 
     @staticmethod
     def step_of(file: Path) -> int:
         """The step a checkpoint or snapshot was written at."""
-        return int(file.stem.removeprefix("step-"))
+        return int(file.stem.partition("-")[2])
+
+    def forget_after(self, step: int) -> None:
+        """Remove what was written at later steps: the training has gone back."""
+        for file in (*self.resumable(), *self.snapshots()):
+            if self.step_of(file) > step:
+                file.unlink()
 
     def sweep(self) -> None:
         """Remove what a process that was killed had begun to write under temporary names."""
@@ -107,7 +121,7 @@ class Run:
 
     def clear(self) -> None:
         """Remove what a training writes here, and nothing else; the prepared corpus stays."""
-        ours = [self.config, *self.checkpoints(), self.model, self.log, self.scores]
+        ours = [self.config, *self.resumable(), self.model, self.log, self.scores]
         ours += [self.path / MANIFEST, *self.path.glob("subwords*.model")]
         ours += [*self.weights.glob("*.safetensors"), *self.incidents.glob("*.json")]
         for file in ours:
@@ -235,7 +249,7 @@ def read_tensors(path: Path, verify: bool = False) -> tuple[dict[str, Tensor], d
             about = json.loads((file.metadata() or {}).get("nmt", "{}"))
             checksum = about.pop("crc32", None)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if verify and checksum != _checksum(tensors):
+        if verify and checksum not in (None, _checksum(tensors)):
             raise ValueError("its checksum is wrong")
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(
@@ -279,16 +293,22 @@ def average(places: Sequence[Path], out: Path, last: int) -> list[Path]:
     first = runs[files[0]]
     for run in runs.values():
         _refuse_unlike(first, run)
-    mean: dict[str, Tensor] = {}
-    for number, file in enumerate(files, 1):
+    vocabulary = Vocabulary.load(first.path)
+    sizes = len(vocabulary.source), len(vocabulary.target)
+    model = Seq2Seq(read_config(first).model, *sizes)
+    total = {
+        name: torch.zeros_like(w, dtype=torch.float64) for name, w in weights_of(model).items()
+    }
+    for file in files:
         tensors, _ = read_tensors(file, verify=True)
-        for name, tensor in tensors.items():
-            mean[name] = tensor.double() if number == 1 else mean[name] + tensor
+        restore(model, tensors, file)
+        for name, weight in weights_of(model).items():
+            total[name] = total[name] + weight.detach()
     about = {"averaged": [f"{runs[file].path.name}/{file.name}" for file in files]}
     with replacing_folder(out) as beside:
         for source in (first.config, first.path / MANIFEST, *first.path.glob("subwords*.model")):
             shutil.copyfile(source, beside / source.name)
-        weights = {name: (total / len(files)).float() for name, total in mean.items()}
+        weights = {name: (sums / len(files)).float() for name, sums in total.items()}
         write_tensors(Run(beside).model, weights, about)
     return files
 

@@ -494,7 +494,7 @@ def _writing(file: Path | None) -> Iterator[Any]:
 def _stopping(training: Training) -> Iterator[list[int]]:
     """On SIGINT or SIGTERM finish the update and save; a second one stops at once.
 
-    What follows within a second is the same request: torchrun passes on a Ctrl-C that its
+    Under torchrun what follows within a second is the same request: it passes on a Ctrl-C that its
     processes have already had from the terminal.
 
     Yields the list that will hold the signal's number.
@@ -509,15 +509,14 @@ def _stopping(training: Training) -> Iterator[list[int]]:
             first = time.monotonic()
             training.stop_requested = True
             console.say("stopping after this step ...")
-        elif time.monotonic() - first > 1:
+        elif "TORCHELASTIC_RUN_ID" not in os.environ or time.monotonic() - first > 1:
             raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
 
     before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    yield received
+    # After an error they stay: a request to stop must not come between it and its message.
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _refuse_unequal(file: Path, lines: int, pairs: int) -> None:
@@ -579,6 +578,8 @@ def _run(arguments: list[str] | None = None) -> int:
     except NmtError as error:
         if console.debug:
             raise
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         console.error(error.message, error.advice)
         return 1
     except (BrokenPipeError, SystemExit):  # the latter is the option parser's for the former

@@ -250,9 +250,14 @@ class TrainingView:
             self._line(f"  → {sample.translation}")
 
     def _incident(self, event: Incident) -> None:
-        slower = f", at {event.rate_factor:g} of the learning rate" if event.back_to else ""
+        back = event.back_to is not None
+        slower = f", at {event.rate_factor:g} of the learning rate" if back else ""
         where = f" (see {event.file})" if event.file else ""
-        self._line(f"warning: step {event.step:,}: {event.reason}; {event.action}{slower}{where}")
+        text = f"step {event.step:,}: {event.reason}; {event.action}{slower}{where}"
+        if self._bar:
+            self._line(f"warning: {text}")
+        else:
+            self.console.warn(text)
 
     def _end(self, event: Finished) -> None:
         self.console.say(f"finished: {event.reason}")
@@ -263,6 +268,8 @@ class TrainingView:
                 ("validation perplexity", f"{event.best_perplexity:.2f}"),
                 ("validation BLEU (greedy)", f"{event.best_bleu:.1f}"),
                 ("time", duration(event.seconds)),
+                ("of it updates", f"{event.updating / max(event.seconds, 1e-9):.1%}"),
+                ("of it validation", f"{event.validating / max(event.seconds, 1e-9):.1%}"),
             ]
         )
 

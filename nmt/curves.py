@@ -33,7 +33,7 @@ _READ = {  # the columns of each kind of event
         "target_tokens_per_second",
     ),
     "validation": ("step", "epoch", "seconds", "perplexity", "bleu", "best"),
-    "incident": ("step", "seconds"),
+    "incident": ("step", "seconds", "back_to"),
 }
 
 
@@ -67,6 +67,8 @@ def read(path: Path) -> Curves:
     clip_norm = read_config(run).train.clip_norm
     events = list(_events(run.log))
     training, validation, incidents = (_columns(events, kind) for kind in _READ)
+    returns = ~np.isnan(incidents["back_to"])  # the others are updates that were left out
+    incidents = {key: column[returns] for key, column in incidents.items()}
     return Curves(
         {**training, "clipped": _clipped(training, clip_norm)}, validation, incidents, clip_norm
     )

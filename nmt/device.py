@@ -33,13 +33,14 @@ class Device:
     threads: int
     precision: Precision  # what suits training here
     why: str  # in words, for the log
+    notes: tuple[str, ...] = ()  # what else was chosen
 
     @property
     def name(self) -> str:
         if self.torch.type == "cuda":
             return torch.cuda.get_device_name(self.torch)
         plural = "s" if self.threads > 1 else ""
-        return f"{self.torch.type}, {self.threads} thread{plural}"
+        return ", ".join((self.torch.type, f"{self.threads} thread{plural}", *self.notes))
 
 
 def open_device(choice: str = "auto", threads: int | None = None) -> Device:
@@ -55,19 +56,28 @@ def open_device(choice: str = "auto", threads: int | None = None) -> Device:
         raise SettingsError(f"--device {choice}: there is no such device here", "use --device auto")
     device = torch.device(name)
     if name == "cuda":  # of several processes on a machine, each takes a GPU of its own
-        device = torch.device(name, int(os.environ.get("LOCAL_RANK", "0")))
+        number, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if number >= there:
+            raise SettingsError(
+                f"process {number + 1} on this machine has no GPU: there are {there}",
+                f"use --nproc-per-node {there}, or --device cpu",
+            )
+        device = torch.device(name, number)
         torch.cuda.set_device(device)
     if device.type == "cpu":
-        _keep_freed_memory()
+        kept = _keep_freed_memory()
         # oneDNN keeps a kernel with its workspace for every shape it has met, up to 1,024 of them.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KERNELS)
         # "medium" sends float32 products to oneDNN, which a CPU with AMX might round to bfloat16.
         exact = torch.cpu._is_amx_tile_supported()
         torch.set_float32_matmul_precision("highest" if exact else "medium")
+        notes = ["float32 by torch's default kernels" if exact else "float32 by oneDNN"]
+        notes += ["freed memory kept"] if kept else []
     else:
+        notes = []
         torch.set_float32_matmul_precision("high")
     precision, why = _precision(device)
-    return Device(device, torch.get_num_threads(), precision, why)
+    return Device(device, torch.get_num_threads(), precision, why, tuple(notes))
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
@@ -75,6 +85,11 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any
     if precision == "bf16":
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def world_size() -> int:
+    """How many processes torchrun started for this training."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 def _best() -> str:
@@ -85,7 +100,7 @@ def _is_there(name: str) -> bool:
     if name == "cuda":
         return torch.cuda.is_available()
     if name == "mps":
-        return torch.backends.mps.is_available()
+        return torch.backends.mps.is_available() and world_size() == 1  # gloo knows no mps
     return name == "cpu"
 
 
@@ -115,12 +130,17 @@ def _seconds(kind: torch.dtype) -> float:
     return min(seconds)
 
 
-def _keep_freed_memory() -> None:
-    """Keep freed blocks in the process: glibc hands large ones back, to be faulted in anew."""
+def _keep_freed_memory() -> bool:
+    """Keep freed blocks in the process: glibc hands large ones back, to be faulted in anew.
+
+    Returns:
+        Whether that is possible here.
+    """
     trim_threshold, mmap_threshold = -1, -3  # mallopt(3)
     if os.name != "posix":
-        return
-    with contextlib.suppress(OSError, AttributeError):
+        return False
+    try:
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(mmap_threshold, 1 << 30)
-        mallopt(trim_threshold, 1 << 30)
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, 1 << 30))

@@ -10,7 +10,6 @@ Alone, a process is a world of one, and nothing here costs anything.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -22,10 +21,12 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nmt.batches import Batch
+from nmt.device import world_size
 from nmt.errors import TrainingError
 from nmt.subwords import PAD
 
-_PATIENCE = timedelta(days=1)  # the others wait while the first prepares the corpus
+_PREPARING = timedelta(days=3)  # that the others wait for the first to prepare the corpus
+_PATIENCE = timedelta(minutes=15)  # ... and for each other afterwards
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class World:
 
     rank: int = 0
     size: int = 1
+    patient: Any = None  # the group of processes through which the first one tells
 
     @property
     def first(self) -> bool:
@@ -104,7 +106,7 @@ class World:
         if self.size == 1:
             return value
         told = [value]
-        distributed.broadcast_object_list(told)
+        distributed.broadcast_object_list(told, group=self.patient)
         return told[0]
 
     def mine(self, items: Sequence[T]) -> Sequence[T]:
@@ -147,13 +149,14 @@ ALONE = World()
 @contextmanager
 def join(cuda: bool) -> Iterator[World]:
     """Join the processes that torchrun started; alone if it did not."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = world_size()
     if size == 1:
         yield ALONE
         return
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
     distributed.init_process_group(backend, timeout=_PATIENCE)
-    joined = World(distributed.get_rank(), size)
+    patient = distributed.new_group(backend="gloo", timeout=_PREPARING)
+    joined = World(distributed.get_rank(), size, patient)
     try:
         with joined.noticing_loss():
             yield joined

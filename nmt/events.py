@@ -91,6 +91,8 @@ class Finished:
     best_step: int
     best_perplexity: float
     best_bleu: float
+    updating: float  # seconds, of all
+    validating: float
 
 
 Event = Started | Stepped | Validated | Saved | Incident | Finished

@@ -59,7 +59,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     What a process that was killed had left beside it is swept away first.
     """
     path = path.resolve()
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}{PART}"):
         shutil.rmtree(leftover, ignore_errors=True)
     beside, before = _beside(path), _beside(path)
     try:
@@ -67,6 +67,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         yield beside
         for file in beside.iterdir():
             flush(file)
+        _flush_folder(beside)
         if path.exists():
             os.replace(path, before)  # at once: half a folder must never look like a whole one
         os.replace(beside, path)

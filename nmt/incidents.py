@@ -1,7 +1,7 @@
 """When a training goes wrong: how that is noticed, and what is kept of it.
 
-An update whose loss or gradient is not finite is never applied. One such update is left out and
-forgotten; several in a row, or a loss that has risen far above what it was, mean that the weights
+An update whose gradient is not finite is never applied. One such update is left out and forgotten;
+several in a short time, or a loss that has risen far above what it was, mean that the weights
 themselves are spoiled, and the training goes back to its last checkpoint with a lower rate. What
 was going on is written to `RUN/incidents/`, the culprit's text included.
 """
@@ -20,7 +20,7 @@ from nmt.files import to_json, write_text
 MOST_ROLLBACKS = 5
 """How often a training goes back before it gives up."""
 
-_A_FEW = 5  # updates in a row that are not finite
+_A_FEW = 5  # updates that are not finite, in a row or in a window
 _FAR = 2.0  # nats a token above the lowest loss so far
 _FOR_LONG = 2  # windows in a row that the loss is so far above
 _MOST_FILES = 20  # incidents of one training that are written down
@@ -40,7 +40,8 @@ class Update:
 
     @property
     def finite(self) -> bool:
-        return math.isfinite(self.norm) and math.isfinite(self.loss)
+        """Whether it was applied."""
+        return math.isfinite(self.norm)
 
 
 @dataclass
@@ -48,6 +49,8 @@ class Health:
     """What is remembered of a training to judge it by; part of a checkpoint."""
 
     left_out: int = 0  # updates in a row that were not finite
+    missed: int = 0  # updates of the window that were not finite
+    spoiled: int = 0  # ... of the last window, or in a row up to its end
     lowest: float = math.inf  # the lowest loss of a window so far, nats a token
     windows_above: int = 0  # windows in a row with a loss far above it
     incidents: int = 0
@@ -56,9 +59,12 @@ class Health:
 
     def see(self, update: Update) -> None:
         self.left_out = 0 if update.finite else self.left_out + 1
+        self.missed += not update.finite
 
     def see_window(self, loss: float) -> None:
         """Judge the mean loss of some updates, in nats a token; nan if none was finite."""
+        self.spoiled = max(self.left_out, self.missed)
+        self.missed = 0
         above = loss > self.lowest + _FAR
         self.windows_above = self.windows_above + 1 if above else 0
         self.lowest = min(self.lowest, loss) if math.isfinite(loss) else self.lowest
@@ -66,12 +72,12 @@ class Health:
     @property
     def well(self) -> bool:
         """Whether nothing at all is odd just now."""
-        return not self.left_out and not self.windows_above
+        return not self.left_out and not self.missed and not self.windows_above
 
     def trouble(self) -> str:
         """Why the weights cannot be trusted any more; empty if they can."""
-        if self.left_out >= _A_FEW:
-            return f"{self.left_out} updates in a row had no finite gradient"
+        if self.spoiled >= _A_FEW:
+            return f"{self.spoiled} updates in a short time had no finite gradient"
         if self.windows_above >= _FOR_LONG:
             return f"the loss rose to more than {_FAR:g} nats above {self.lowest:.2f}"
         return ""

@@ -377,8 +377,10 @@ class Split:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._write()
-        self._file.close()
+        try:
+            self._write()
+        finally:
+            self._file.close()
 
     def add(self, part: Part) -> None:
         self._kept += part.rows.num_rows
@@ -424,7 +426,7 @@ class Table:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._made = path, _identity_of(path)
         with self._open() as file:
             sizes = [file.get_batch(i).num_rows for i in range(file.num_record_batches)]
         self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
@@ -462,11 +464,22 @@ class Table:
     def _open(self) -> Iterator[Any]:
         try:
             with pa.memory_map(str(self._path)) as mapped, pa.ipc.open_file(mapped) as file:
+                if _identity_of(self._path) != self._made:
+                    raise OSError("it was prepared anew while it was in use")
                 yield file
         except (OSError, pa.ArrowInvalid) as error:
             raise RunError(
                 f"{self._path}: cannot be read: {error}", "prepare the corpus again"
             ) from None
+
+
+def _identity_of(path: Path) -> tuple[int, ...]:
+    """What tells a file from another one that takes its place; () for none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @dataclass(frozen=True)

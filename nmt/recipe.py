@@ -66,8 +66,6 @@ _VOCABULARIES_ABOVE = ((2_000_000, 16_000), (math.inf, 32_000))
 
 
 _FEW = 20_000  # pairs up to which small batches, and so more updates, win
-_BATCHES_OF_FEW = 1_000, 5e-3  # target tokens, and the learning rate that suits them
-_BATCHES_OF_MANY = 2_000, 8e-3
 _LOOKS = 15  # validations of a training, so that they take no more than a twentieth of it
 _STEPS_A_SECOND = 4  # a guess, for the warm-up of a training that is given a budget
 
@@ -108,10 +106,8 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
         epochs = int(asked.get("train.max_epochs", 0))
         epochs = epochs or max(8, min(60, round(30 * math.sqrt(30_000 / pairs))))
         choices.append(Choice("train.max_epochs", epochs, f"{pairs:,} pairs"))
-    tokens, rate = _BATCHES_OF_FEW if pairs <= _FEW else _BATCHES_OF_MANY
+    tokens = 1_000 if pairs <= _FEW else 2_000
     choices.append(Choice("train.batch_tokens", tokens, f"{pairs:,} pairs"))
-    if asked.get("model.cell", "lstm") == "lstm" and "train.batch_tokens" not in asked:
-        choices.append(Choice("train.learning_rate", rate, f"batches of {tokens:,} tokens"))
     tokens = int(asked.get("train.batch_tokens", tokens)) * int(asked.get("train.accumulate", 1))
     per_epoch = _steps_per_epoch(manifest, tokens)
     total = steps or round(budget * _STEPS_A_SECOND) or epochs * per_epoch
@@ -263,7 +259,7 @@ def _begin(
             request.valid,
             folder,
             request.settings,
-            device.threads,
+            device.threads * world.size,
             asked["inputs"],
             request.report,
         )

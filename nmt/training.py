@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -41,7 +43,10 @@ from nmt.translate import Translator
 
 _LOG_EVERY = 10  # steps a "step" event sums up, and the figures of which are read at once
 _CHECKPOINTS = 2  # the newest, and one in case that is damaged
+_TAIL = 65_536  # bytes of the log that surely hold an event with its time
 _SAMPLES = 2  # validation translations shown
+_LOOKING = 0.05  # the part of a budget that validations may take
+_AT_RISK = 0.05  # the part of a budget that a kill may cost
 _CAUTION = 0.5  # what a rollback multiplies the learning rate by
 
 
@@ -61,7 +66,7 @@ class Window:
 
     def add(self, update: Update, clip_norm: float) -> None:
         self.steps += 1
-        if update.finite:
+        if update.finite and math.isfinite(update.loss):
             self.loss += update.loss
             self.likelihood += update.likelihood
             self.tokens += update.tokens
@@ -87,6 +92,9 @@ class Progress:
     worse: int = 0  # validations in a row without a better score
     validated: int = -1  # the step of the last validation
     validation_took: float = 0.0  # seconds, the last one
+    validating: float = 0.0  # seconds, all of them
+    updating: float = 0.0  # seconds spent on updates
+    saved_at: float = 0.0  # the part of the budget that was behind at the last checkpoint
     best_step: int = -1
     best_perplexity: float = math.inf  # of the weights that are kept
     best_bleu: float = -1.0
@@ -145,6 +153,7 @@ class Training:
             settings.train.batch_tokens,
             settings.train.seed,
             settings.data.subword_dropout,
+            pinned=device.torch.type == "cuda" and world.size == 1,
         )
         torch.manual_seed(settings.train.seed)
         sizes = len(data.vocabulary.source), len(data.vocabulary.target)
@@ -156,6 +165,7 @@ class Training:
         self._unread: list[_Unread] = []
         self._recent: deque[Update] = deque(maxlen=2 * _LOG_EVERY)
         self._spent = 0.0  # the part of the budget that is behind, as all processes know it
+        self._rushed = 0.0  # whether validations have taken too much of it
         self._window_started = time.monotonic()
         self._resume()
 
@@ -172,7 +182,7 @@ class Training:
         """
         if self.progress.finished:
             return
-        if not self.progress.step:
+        if not self.progress.log_bytes:
             about = Started(self.parameters, self.device.name, self.world.size, self.choices)
             yield self._log(about)
         self._losses = self.world.parallel(self._losses)
@@ -191,14 +201,16 @@ class Training:
             if self.progress.step < step:  # gone back
                 continue
             stop, reason = self._agree(), self._end()
-            if not reason and (step % train.validate_every == 0 or self._first_look()):
+            if not reason and (self._due(step, train.validate_every) or self._first_look()):
                 yield self._log(self._validate())
                 reason = self._out_of_patience()
             if reason:
                 yield from self._finish(reason)
                 return
-            if stop or (step % train.save_every == 0 and (yield from self._is_well())):
-                yield from self._save()
+            if self._save_due(step) and (yield from self._is_well()):
+                yield from self._save(self.run.checkpoint(step))
+            elif stop:
+                yield from self._save(self.run.stopped(step))
             if stop:
                 return
 
@@ -288,8 +300,20 @@ class Training:
         if budget and self.world.first:
             reserve = 1.15 * self.progress.validation_took + 1.0  # the last validation, the saving
             spent = self.seconds() / max(1.0, budget - reserve)
-        self._spent, stop = self.world.largest(spent, float(self.stop_requested))
+        rushed = self.progress.validating > _LOOKING * self.seconds()
+        self._spent, stop, self._rushed = self.world.largest(
+            spent, float(self.stop_requested), float(rushed and bool(budget))
+        )
         return bool(stop)
+
+    def _due(self, step: int, every: int) -> bool:
+        """Whether to validate; under a budget not, while that has taken too much of the time."""
+        return step % every == 0 and not self._rushed
+
+    def _save_due(self, step: int) -> bool:
+        """Every so many steps, and under a budget before a kill would cost much of it."""
+        late = self._spent - self.progress.saved_at >= _AT_RISK
+        return step % self.settings.train.save_every == 0 or late
 
     def _end(self) -> str:
         train, progress = self.settings.train, self.progress
@@ -303,7 +327,7 @@ class Training:
 
     def _first_look(self) -> bool:
         """A budget is kept only if it is known what a validation takes: find out early."""
-        unknown = self.progress.validated < 0 and self.settings.train.budget
+        unknown = not self.progress.validation_took and self.settings.train.budget
         return bool(unknown and self.done() > 0.2)
 
     def _out_of_patience(self) -> str:
@@ -350,12 +374,13 @@ class Training:
     def _roll_back(self, reason: str) -> Iterator[Event]:
         """Go back to the last checkpoint, and on from there behind these batches, more slowly.
 
-        A checkpoint that was gone back to before, and led here again, gives way to the one before.
+        A checkpoint that was gone back to before, and led here again, gives way to the one before,
+        if there is one.
 
         Raises:
             TrainingError: it has been tried often enough.
         """
-        now, culprit = self.progress, max(self._recent, key=_badness)
+        now = self.progress
         if now.health.rollbacks >= MOST_ROLLBACKS:
             raise TrainingError(
                 f"step {now.step}: {reason}, after {MOST_ROLLBACKS} returns to a checkpoint",
@@ -363,11 +388,8 @@ class Training:
                 "start anew with --fresh",
             )
         broken = [name for name, w in weights_of(self.model).items() if not w.isfinite().all()]
-        newest = next(iter(self.run.checkpoints()), None)
-        if newest and self.world.first and self.run.step_of(newest) == now.health.returned_to:
-            newest.unlink()
-        newest = self.world.told(next(iter(self.run.checkpoints()), None))
-        before = self._load(newest) if newest else self._begin_again()
+        culprit = self._culprit()
+        before = self._go_back(self.run.checkpoints(), now.health.returned_to)
         health = Health(
             lowest=before.health.lowest,
             incidents=now.health.incidents,
@@ -375,11 +397,32 @@ class Training:
             returned_to=before.step,
         )
         self.progress = replace(
-            now, step=before.step, caution=now.caution * _CAUTION, window=Window(), health=health
+            now,
+            step=before.step,
+            caution=now.caution * _CAUTION,
+            validated=-1,
+            window=Window(),
+            health=health,
         )
-        self._recent.clear()
         yield self._incident(culprit, reason, f"back to step {before.step:,}", before.step, broken)
-        yield from self._save()
+        yield from self._save(self.run.checkpoint(before.step))
+        if self.world.first:  # only now: whoever is killed before comes to the same decision again
+            self.run.forget_after(before.step)
+
+    def _go_back(self, checkpoints: Sequence[Path], returned_to: int) -> Progress:
+        """Load the newest checkpoint that is whole, and did not lead to trouble if another is."""
+        good = [file for file in checkpoints if self.run.step_of(file) != returned_to]
+        for file in self.world.told([*good, *checkpoints]):
+            with contextlib.suppress(RunError):
+                return self._load(file)
+        return self._begin_again()
+
+    def _culprit(self) -> Update:
+        """Of the updates since the last checkpoint, the one most likely to blame."""
+        missed = [update for update in self._recent if not update.finite]
+        if self.progress.health.windows_above:
+            return max(self._recent, key=lambda u: u.loss / max(1, u.tokens) if u.finite else 0.0)
+        return next(iter(missed), self._recent[-1])
 
     def _incident(
         self,
@@ -426,6 +469,7 @@ class Training:
                     progress.rate_factor *= 0.5
             self._keep(score, quality, best)
             progress.validation_took = time.monotonic() - started
+            progress.validating += progress.validation_took
         shown = range(min(_SAMPLES, len(sources)))
         return Validated(
             step=progress.step,
@@ -523,9 +567,11 @@ class Training:
             best_step=progress.best_step,
             best_perplexity=progress.best_perplexity,
             best_bleu=progress.best_bleu,
+            updating=progress.updating,
+            validating=progress.validating,
         )
         self._log(finished)
-        yield from self._save()
+        yield from self._save(self.run.checkpoint(progress.step))
         yield replace(finished, seconds=self.seconds())
 
     # --- log and checkpoint -----------------------------------------------------------------------
@@ -534,6 +580,7 @@ class Training:
         progress, window = self.progress, self.progress.window
         progress.window = Window()
         took, self._window_started = time.monotonic() - self._window_started, time.monotonic()
+        progress.updating += took
         return Stepped(
             step=progress.step,
             epoch=progress.epochs,
@@ -568,10 +615,15 @@ class Training:
         self.progress.log_bytes += len(content)
         return event
 
-    def _save(self) -> Iterator[Event]:
-        """Write all that resuming needs, in one file; the one before it stays."""
+    def _save(self, path: Path) -> Iterator[Event]:
+        """Write all that resuming needs, in one file; the one before it stays.
+
+        What is saved on a request to stop is for resuming only: a training that diverges goes back
+        to what it would have saved without the request.
+        """
         yield from self._settle()
         with self._aside():
+            self.progress.saved_at = self._spent
             progress = replace(self.progress, seconds=self.seconds())
             if self.world.first:
                 tensors: dict[str, Tensor] = {}
@@ -582,14 +634,26 @@ class Training:
                 for name, weight in weights_of(self.average).items():
                     tensors[f"average.{name}"] = weight
                 flush(self.run.log)
-                write_tensors(self.run.checkpoint(progress.step), tensors, asdict(progress))
-                for old in self.run.checkpoints()[_CHECKPOINTS:]:
+                write_tensors(path, tensors, asdict(progress))
+                for old in self._outlived(path):
                     old.unlink()
+        if path == self.run.checkpoint(progress.step):
+            self._recent.clear()
         yield Saved(progress.step, progress.seconds)
 
+    def _outlived(self, path: Path) -> list[Path]:
+        """The files that are of no use any more once `path` is written."""
+        checkpoints = self.run.checkpoints()
+        others = [file for file in self.run.resumable() if file not in checkpoints]
+        return [*checkpoints[_CHECKPOINTS:], *(file for file in others if file != path)]
+
     def _resume(self) -> None:
-        """Take up the newest checkpoint that is whole, and cut the log to it."""
-        for checkpoint in self.run.checkpoints():
+        """Take up the newest checkpoint that is whole, and cut the log to it.
+
+        The time that was spent since then stays spent.
+        """
+        spent = self._seconds_in_log()
+        for checkpoint in self.run.resumable():
             try:
                 self.progress = self._load(checkpoint)
                 break
@@ -598,16 +662,28 @@ class Training:
         else:
             if self.damaged:
                 raise self.damaged[0]
-            if self.world.first:  # a start that did not come to its first checkpoint
-                self.run.log.unlink(missing_ok=True)
-            return
-        if self.world.first and self.run.log.exists():
-            with self.run.log.open("rb+") as file:  # events after the checkpoint will come again
+        self.progress.seconds = max(spent, self.progress.seconds)
+        if self.world.first:
+            self.run.forget_after(self.progress.step)
+            self._cut_log()
+
+    def _cut_log(self) -> None:
+        """Events after the checkpoint will come again."""
+        whole = 0
+        if self.run.log.exists():
+            with self.run.log.open("rb+") as file:
                 whole = file.read(self.progress.log_bytes).rfind(b"\n") + 1
                 file.truncate(whole)
-            self.progress.log_bytes = whole
-        else:
-            self.progress.log_bytes = 0
+        self.progress.log_bytes = whole
+
+    def _seconds_in_log(self) -> float:
+        """The time that had been spent when the log was last written to."""
+        with contextlib.suppress(OSError), self.run.log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            for line in reversed(file.read().splitlines()):
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    return float(json.loads(line)["seconds"])
+        return 0.0
 
     def _load(self, checkpoint: Path) -> Progress:
         """Put a checkpoint's tensors in their places.
@@ -629,7 +705,7 @@ class Training:
         for name, weight in weights_of(self.model).items():
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 if (value := tensors.get(f"optimizer.{key}.{name}")) is not None:
-                    self.optimizer.state[weight][key] = value.to(self.device.torch)
+                    self.optimizer.state[weight][key] = value.to(self.device.torch, copy=True)
         return progress
 
     def _begin_again(self) -> Progress:
@@ -660,8 +736,3 @@ def _optimizer(model: Seq2Seq, train: TrainSettings) -> torch.optim.Optimizer:
     make = torch.optim.Adam if train.optimizer == "adam" else torch.optim.AdamW
     decay = train.weight_decay if train.optimizer == "adamw" else 0.0
     return make(model.parameters(), lr=train.learning_rate, weight_decay=decay, fused=True)
-
-
-def _badness(update: Update) -> tuple[bool, float]:
-    """Orders updates by how likely they are the culprit."""
-    return not update.finite, update.loss / max(1, update.tokens) if update.finite else 0.0

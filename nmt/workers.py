@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import cycle
@@ -38,11 +39,11 @@ def in_order(
             busy = deque[Any]()
             for item in items:
                 if len(busy) == workers:
-                    yield busy.popleft().recv()
+                    yield _result(busy.popleft())
                 busy.append(next(team))
                 busy[-1].send(item)
             while busy:
-                yield busy.popleft().recv()
+                yield _result(busy.popleft())
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise NmtError(
             "a worker process has died; perhaps the memory was full",
@@ -56,7 +57,8 @@ def _worker(function: Callable[[Item], Result]) -> Iterator[Any]:
     context = get_context("spawn")  # a forked process would inherit threads that do not run in it
     here, there = context.Pipe()
     process = context.Process(target=_work, args=(function, there), daemon=True)
-    process.start()
+    with _deaf_to_interrupts():  # Ctrl-C is for this process; the new one inherits its deafness
+        process.start()
     there.close()
     try:
         yield here
@@ -68,7 +70,32 @@ def _worker(function: Callable[[Item], Result]) -> Iterator[Any]:
 
 def _work(function: Callable[[Item], Result], line: Any) -> None:
     """Answer until the other end is closed, or its process has died."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            line.send(function(line.recv()))
+            item = line.recv()
+            try:
+                answer: Any = function(item)
+            except Exception as error:
+                answer = error
+            line.send(answer)
+
+
+def _result(line: Any) -> Any:
+    """A worker's answer; what it raised is raised here."""
+    answer = line.recv()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -213,16 +213,24 @@ def test_a_signal_saves_and_the_same_command_goes_on(
         process.communicate()
 
 
-def test_a_second_ctrl_c_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("launched", [False, True])
+def test_a_second_ctrl_c_stops_at_once(launched: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     training, now = SimpleNamespace(stop_requested=False), [0.0]
     monkeypatch.setattr(cli, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    with pytest.raises(KeyboardInterrupt), cli._stopping(training) as stop:  # type: ignore[arg-type]
-        signal.raise_signal(signal.SIGINT)
-        assert training.stop_requested and stop == [signal.SIGINT]
-        now[0] = 0.5  # torchrun passes on what the terminal has sent already
-        signal.raise_signal(signal.SIGINT)
-        now[0] = 1.5
-        signal.raise_signal(signal.SIGINT)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        with pytest.raises(KeyboardInterrupt), cli._stopping(training) as stop:  # type: ignore[arg-type]
+            signal.raise_signal(signal.SIGINT)
+            assert training.stop_requested and stop == [signal.SIGINT]
+            if launched:  # it passes on what the terminal has sent already
+                monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+                now[0] = 0.5
+                signal.raise_signal(signal.SIGINT)
+                now[0] = 1.5
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
 
 
 def test_two_commands_do_not_write_into_one_folder(toy: Files, tmp_path: Path) -> None:
