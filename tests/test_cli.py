@@ -14,9 +14,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from conftest import TINY, nmt, toy_pairs, write_corpus
 
 from nmt import cli
+from nmt.checkpoint import read_tensors
 from nmt.files import locked
 
 Files = dict[str, tuple[Path, Path]]
@@ -211,6 +213,42 @@ def test_a_signal_saves_and_the_same_command_goes_on(
         assert f"at step {stopped[1]}" in process.stderr.readline().decode()
         process.terminate()
         process.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_killed_again_and_again_it_comes_to_the_same(toy: Files, tmp_path: Path) -> None:
+    """The process is killed in the midst of updates, validations and writes."""
+
+    def command(out: Path) -> list[str]:
+        every = ["--set=train.max_steps=40", "--set=train.validate_every=4"]
+        more = ["--set=train.save_every=6", "--set=data.subword_dropout=0.1", *every]
+        words = [*toy["train"], *(f"--valid={file}" for file in toy["valid"]), "--out", out, *QUICK]
+        return [sys.executable, "-m", "nmt", "train", *map(str, words), *more]
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command(whole), check=True, capture_output=True)
+    for last_words in (b"model:", b"validation at step 12", b"validation at step 28"):
+        with subprocess.Popen(command(killed), stderr=subprocess.PIPE) as process:
+            assert process.stderr
+            for line in process.stderr:
+                if line.startswith(last_words):
+                    break
+            process.kill()
+    subprocess.run(command(killed), check=True, capture_output=True)
+    timed = ("time", "seconds", "took", "updating", "validating", "target_tokens_per_second")
+    logs = [
+        [
+            {key: value for key, value in json.loads(line).items() if key not in timed}
+            for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
+        for out in (whole, killed)
+    ]
+    assert logs[0] == logs[1]
+    names = [path.relative_to(whole) for path in whole.rglob("*.safetensors")]
+    assert len(names) >= 6
+    for name in names:
+        mine, theirs = (read_tensors(out / name)[0] for out in (whole, killed))
+        assert all(torch.equal(mine[key], theirs[key]) for key in mine), name
 
 
 @pytest.mark.parametrize("launched", [False, True])
