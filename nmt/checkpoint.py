@@ -33,6 +33,7 @@ from torch import Tensor
 
 from nmt import __version__
 from nmt.config import Settings, settings_from
+from nmt.ensemble import Ensemble, Mean
 from nmt.errors import RunError, SettingsError
 from nmt.files import PART, cannot_write, replacing, replacing_folder, write_text
 from nmt.model import Seq2Seq
@@ -160,6 +161,22 @@ def load(path: Path, device: torch.device) -> Trained:
     tensors, _ = read_tensors(run.model)
     restore(model, tensors, run.model)
     return Trained(run, settings, vocabulary, Manifest.load(path), model.to(device).eval())
+
+
+def ensemble(members: Sequence[Trained], mean: Mean) -> Ensemble:
+    """Several runs as one model.
+
+    Raises:
+        RunError: their subwords differ.
+    """
+    first = members[0]
+    for other in members[1:]:
+        if other.vocabulary.files() != first.vocabulary.files():
+            raise RunError(
+                f"{first.run.path} and {other.run.path} have different subwords",
+                "only models that were trained on one preparation can decide together",
+            )
+    return Ensemble([member.model for member in members], mean)
 
 
 def restore(model: Seq2Seq, tensors: Mapping[str, Tensor], path: Path) -> None:

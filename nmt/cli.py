@@ -13,11 +13,12 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -55,6 +56,11 @@ class PrecisionName(StrEnum):
     auto = "auto"
     fp32 = "fp32"
     bf16 = "bf16"
+
+
+class MeanName(StrEnum):
+    probabilities = "probabilities"
+    logits = "logits"
 
 
 class FormatName(StrEnum):
@@ -263,15 +269,51 @@ def average(
 
 @app.command()
 def translate(
-    run: RunFolder,
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's folder; several, RUN1,RUN2, as one model.")
+    ],
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="Lines to translate; stdin without it.")
     ] = None,
+    ensemble: Annotated[
+        MeanName, typer.Option(help="What of several runs is averaged.")
+    ] = MeanName.probabilities,
     beam: Beam = None,
     n_best: Annotated[int, typer.Option(min=1, help="Candidates written for each line.")] = 1,
     format: Annotated[
         FormatName, typer.Option(help="tsv and jsonl carry scores.")
     ] = FormatName.text,
+    alignments: Annotated[
+        bool, typer.Option("--alignments", help="Which word stands for which; tsv and jsonl.")
+    ] = False,
+    subword_alignments: Annotated[
+        bool, typer.Option("--subword-alignments", help="The same for subwords.")
+    ] = False,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Draw from the model instead of searching.")
+    ] = False,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.01, help="Of --sample: below 1 is more cautious.")
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Of --sample: only the likeliest so many subwords.")
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=1.0, help="Of --sample: only the likeliest that make up this."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of --sample: another seed, other draws.")
+    ] = None,
+    min_length: Annotated[
+        int | None, typer.Option(min=0, help="Subwords that a translation has at least.")
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option(min=1, help="Subwords that a translation has at most.")
+    ] = None,
+    no_repeat_ngram: Annotated[
+        int | None, typer.Option(min=1, help="No run of so many subwords occurs twice.")
+    ] = None,
     output: Output = None,
     precision: Precision = PrecisionName.auto,
     device: DeviceOption = DeviceName.auto,
@@ -280,16 +322,89 @@ def translate(
     debug: Debug = False,
 ) -> None:
     """Translate lines: stdin (or FILE) to stdout."""
-    from nmt.stream import translate_stream
+    from nmt.search import Sampling
+    from nmt.stream import Layout, translate_stream
 
-    translator = _translator(_load(run, device, threads), beam, precision)
+    draws: dict[str, Any] = {
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": seed,
+    }
+    given = {name: value for name, value in draws.items() if value is not None}
+    if given and not sample:
+        raise SettingsError(f"--{next(iter(given)).replace('_', '-')} needs --sample")
+    aligned = alignments or subword_alignments
+    if aligned and format is FormatName.text:
+        raise SettingsError("plain text has no place for alignments", "use --format tsv or jsonl")
+    if max_length is not None and (min_length or 0) > max_length:
+        raise SettingsError(
+            f"--min-length {min_length} is more than --max-length {max_length}",
+            "change one of them",
+        )
+    members = [_load(folder, device, threads) for folder in _runs(run)]
+    for member in members:
+        if aligned and member.model.attention is None:
+            raise SettingsError(
+                f"{member.run.path}: this model has no attention, and so no alignments",
+                "train one with model.attention = 'dot', say",
+            )
+    translator = _translator(
+        members,
+        beam or (n_best if sample else None),
+        precision,
+        sampling=Sampling(**given) if sample else None,
+        attention=aligned,
+        min_length=min_length or 0,
+        max_length=max_length or 0,
+        no_repeat=no_repeat_ngram or 0,
+        mean=ensemble.value,
+    )
     if n_best > translator.options.beam:
         raise SettingsError(
             f"--n-best {n_best} is more than --beam {translator.options.beam}",
             f"use --beam {n_best}",
         )
+    align: Literal["none", "words", "subwords"] = (
+        "subwords" if subword_alignments else "words" if alignments else "none"
+    )
+    layout = Layout(format.value, n_best, align)
     with _reading(file) as source, _writing(output) as sink:
-        translate_stream(translator, source, sink, format.value, n_best, console.warn)
+        translate_stream(translator, source, sink, layout, console.warn)
+
+
+@app.command()
+def score(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's folder; several, RUN1,RUN2, as one model.")
+    ],
+    corpus: CorpusWords,
+    langs: Langs = None,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="The log-probability of each subword too.")
+    ] = False,
+    format: Annotated[
+        FormatName, typer.Option(help="text: log-probabilities; tsv and jsonl: ranks as well.")
+    ] = FormatName.text,
+    output: Output = None,
+    precision: Precision = PrecisionName.auto,
+    device: DeviceOption = DeviceName.auto,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Say what log-probability a model gives to translations: a line for each pair."""
+    from nmt.stream import scored_line
+
+    pairs = _corpus(corpus, langs).pairs()
+    translator = _translator([_load(r, device, threads) for r in _runs(run)], None, precision)
+    with _writing(output) as sink:
+        while block := list(islice(pairs, 2_000)):
+            found = translator.score([p.source for p in block], [p.target for p in block])
+            for pair, hypothesis in zip(block, found, strict=True):
+                pieces = translator.vocabulary.target.pieces(hypothesis.ids) if tokens else None
+                line = scored_line(pair.source, pair.target, hypothesis, pieces, format.value)
+                sink.write(f"{line}\n".encode())
 
 
 @app.command()
@@ -328,7 +443,7 @@ def evaluate(
         translations = list(read_lines(hypotheses))
         _refuse_unequal(hypotheses, len(translations), len(pairs))
     else:
-        translator = _translator(trained, beam, precision)
+        translator = _translator([trained], beam, precision)
         translations = [t.text for t in translator.translate([pair.source for pair in pairs])]
     if output:
         with replacing(output) as beside:
@@ -441,19 +556,38 @@ def _load(run: Path, device: DeviceName, threads: int | None) -> Trained:
     return load(run, open_device(device.value, threads).torch)
 
 
-def _translator(trained: Trained, beam: int | None, precision: PrecisionName) -> Translator:
+def _runs(text: str) -> list[Path]:
+    """`RUN`, or `RUN1,RUN2,…`; a folder whose own name has a comma is one run."""
+    return [Path(text)] if Path(text).exists() else [Path(name) for name in text.split(",")]
+
+
+def _translator(
+    members: Sequence[Trained],
+    beam: int | None,
+    precision: PrecisionName,
+    mean: Literal["probabilities", "logits"] = "probabilities",
+    **more: Any,
+) -> Translator:
+    """One run, or several as an ensemble, of which the first one's settings count.
+
+    Args:
+        more: options of the search beside those that the run has settings for.
+    """
+    from nmt.checkpoint import ensemble
     from nmt.search import SearchOptions
     from nmt.translate import Translator
 
-    settings = trained.settings
+    trained, settings = members[0], members[0].settings
+    model = trained.model if len(members) == 1 else ensemble(members, mean)
     options = SearchOptions(
         beam=beam or settings.translate.beam,
         length_penalty=settings.translate.length_penalty,
         max_ratio=settings.translate.max_ratio,
         max_extra=settings.translate.max_extra,
+        **more,
     )
     chosen = "bf16" if precision is PrecisionName.bf16 else "fp32"
-    return Translator(trained.model, trained.vocabulary, options, settings.data.max_length, chosen)
+    return Translator(model, trained.vocabulary, options, settings.data.max_length, chosen)
 
 
 def _board(folder: Path | None, run: Path) -> TensorBoardView | None:

@@ -1,19 +1,26 @@
 """From what a model says about the next token to whole hypotheses.
 
 Search knows a model by `encode`, `start`, `step` and `select` only (see `nmt.model`), so an
-ensemble, a language model or a scripted fake can stand behind it.
+ensemble, a language model or a scripted fake can stand behind it. There are three ways through it:
 
-All beams of all sentences of a batch are advanced together; a sentence that has finished leaves
-the batch, but for a few where the batch would become too small (`fewest`).
+    search   beam search; greedy with a beam of one
+    sample   draws from the model, the same for the same seed and sentence in whatever batch
+    force    what the model gives to hypotheses that are known already
 
-    B sentences still searched, K beams, R = B·K rows, V vocabulary, L length so far
+All rows of all sentences of a batch are advanced together; a sentence that has finished leaves the
+batch, but for a few where the batch would become too small (`fewest`).
+
+    B sentences still searched, K beams, R = B·K rows, V vocabulary, L length so far, S source
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, Protocol, Self, TypeVar
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, Self, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,6 +60,9 @@ class Step(Protocol[S_co]):
     @property
     def state(self) -> S_co: ...
 
+    @property
+    def attention(self) -> Tensor | None: ...  # [R, S], each row a distribution
+
 
 class Searchable(Protocol[M_contra, S]):
     """What search asks of a model."""
@@ -62,18 +72,68 @@ class Searchable(Protocol[M_contra, S]):
     def step(self, tokens: Tensor, state: S, memory: M_contra, /) -> Step[S]: ...
 
 
+# --- options ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to draw instead of searching."""
+
+    temperature: float = 1.0  # logits are divided by it
+    top_k: int = 0  # only the likeliest so many tokens; 0: all
+    top_p: float = 1.0  # only the likeliest tokens that make up this probability
+    seed: int = 1
+
+
 @dataclass(frozen=True)
 class SearchOptions:
-    """How to search."""
+    """How to search. The defaults are plain beam search with length normalisation.
+
+    A finished hypothesis y of x is ranked by
+
+        log p(y|x) / norm(|y|) + word_reward · |y| + coverage_penalty · Σ_s log min(Σ_t a(t,s), 1)
+
+    where norm is |y|^length_penalty, or ((5 + |y|) / 6)^length_penalty, and a are the attention's
+    weights (Wu et al. 2016, eq. 14).
+    """
 
     beam: int = 5  # hypotheses kept alive for each sentence; 1 is greedy
-    length_penalty: float = 1.0  # rank by log-probability / length^this (0: not normalised)
+    length_penalty: float = 1.0
+    length_norm: Literal["power", "gnmt"] = "power"
+    word_reward: float = 0.0
+    coverage_penalty: float = 0.0
+    min_length: int = 0  # shortest hypothesis, EOS not counted
+    min_ratio: float = 0.0  # ... and as a multiple of the source's subwords
     max_ratio: float = 2.0  # longest hypothesis: this times the source's subwords
     max_extra: int = 20  # ... plus this many
+    max_length: int = 0  # ... and never more than this; 0: no such limit
+    no_repeat: int = 0  # no n-gram of this size occurs twice; 0: any may
+    repetition_penalty: float = 1.0  # log-probabilities of tokens that occurred are times this
+    groups: int = 1  # of beams that avoid each other's tokens (Vijayakumar et al. 2018)
+    diversity: float = 0.5  # what a token costs for each earlier group that chose it
+    attention: bool = False  # whether hypotheses carry the attention's weights
+    sampling: Sampling | None = None
 
-    def limits(self, lengths: Tensor) -> Tensor:
-        """The longest hypothesis allowed for each source length, EOS included."""
-        return (lengths * self.max_ratio).long() + self.max_extra
+    def longest(self, lengths: Tensor) -> Tensor:
+        """The longest hypothesis allowed for each source length, EOS included: [B]."""
+        limit = (lengths * self.max_ratio).long() + self.max_extra
+        return limit.clamp(max=self.max_length + 1) if self.max_length else limit
+
+    def shortest(self, lengths: Tensor) -> Tensor:
+        """The shortest hypothesis allowed, EOS included; never above the longest: [B]."""
+        limit = (lengths * self.min_ratio).long().clamp(min=self.min_length) + 1
+        return torch.minimum(limit, self.longest(lengths))
+
+    def rank(self, log_probability: float, length: int, coverage: float) -> float:
+        """A finished hypothesis's score; `length` counts EOS."""
+        norm = length if self.length_norm == "power" else (5 + length) / 6
+        score = log_probability / float(norm**self.length_penalty)
+        return score + self.word_reward * length + self.coverage_penalty * coverage
+
+    @property
+    def watches(self) -> bool:
+        """Whether the attention's weights are of any use."""
+        return self.attention or self.coverage_penalty != 0
 
 
 @dataclass(frozen=True)
@@ -83,11 +143,20 @@ class Hypothesis:
     ids: tuple[int, ...]
     log_probability: float  # of all its tokens, EOS included
     score: float  # what it is ranked by
+    tokens: tuple[float, ...] = ()  # log-probability of each, EOS included
+    attention: np.ndarray | None = field(default=None, compare=False)  # [|ids| + 1, S], with EOS
+
+
+# --- beam search --------------------------------------------------------------------------------
 
 
 @torch.inference_mode()
 def search(
-    model: Searchable[M, S], memory: M, options: SearchOptions, fewest: int = 1
+    model: Searchable[M, S],
+    memory: M,
+    options: SearchOptions,
+    fewest: int = 1,
+    prefixes: Sequence[Sequence[int]] = (),
 ) -> list[list[Hypothesis]]:
     """The best `beam` hypotheses of every sentence, best first.
 
@@ -97,11 +166,11 @@ def search(
     Args:
         fewest: sentences kept in the batch as long as one of them is not finished, for a model
             whose arithmetic is another, in the last bits, in very small batches.
+        prefixes: the ids that each sentence's hypotheses begin with.
     """
-    beams = _Beams(model.start(memory), memory, options, fewest)
+    beams = _Beams(model.start(memory), memory, options, fewest, prefixes)
     while len(beams.sentences):
-        step = model.step(beams.tokens, beams.state, beams.memory)
-        beams.advance(step.logits, step.state)
+        beams.advance(model.step(beams.tokens, beams.state, beams.memory))
     if not all(beams.finished):
         raise NmtError(
             "the model's scores are not numbers", "its weights are damaged; use another run"
@@ -109,76 +178,318 @@ def search(
     return [sorted(found, key=lambda h: -h.score) for found in beams.finished]
 
 
-class _Beams(Generic[M, S]):
+@torch.inference_mode()
+def sample(
+    model: Searchable[M, S],
+    memory: M,
+    options: SearchOptions,
+    noise: Tensor,
+    fewest: int = 1,
+    prefixes: Sequence[Sequence[int]] = (),
+) -> list[list[Hypothesis]]:
+    """`beam` hypotheses of every sentence, drawn from the model, best first.
+
+    Args:
+        noise: uniform numbers below 1, one for each sentence, draw and position: [B, K, ≥ L].
+    """
+    draws = _Draws(model.start(memory), memory, options, fewest, prefixes)
+    draws.noise = noise.to(memory.lengths.device)
+    while len(draws.sentences):
+        draws.advance(model.step(draws.tokens, draws.state, draws.memory))
+    return [sorted(found, key=lambda h: -h.score) for found in draws.finished]
+
+
+@torch.inference_mode()
+def force(
+    model: Searchable[M, S],
+    memory: M,
+    targets: Sequence[Sequence[int]],
+    options: SearchOptions = SearchOptions(),
+) -> list[Hypothesis]:
+    """What the model gives to one known hypothesis of each sentence, in ids without EOS."""
+    state, device = model.start(memory), memory.lengths.device
+    longest = max(map(len, targets)) + 1
+    padded = torch.full((len(targets), longest), PAD, device=device)
+    for row, ids in enumerate(targets):
+        padded[row, : len(ids) + 1] = torch.tensor([*ids, EOS])
+    before = torch.full((len(targets),), BOS, device=device)
+    chances, watched = [], []
+    for following in padded.unbind(1):
+        step = model.step(before, state, memory)
+        likely = torch.log_softmax(step.logits.float(), dim=-1)
+        chances.append(likely.gather(1, following.unsqueeze(1)).squeeze(1))
+        if options.watches and step.attention is not None:
+            watched.append(step.attention)
+        before, state = following, step.state
+    every = torch.stack(chances, dim=1)
+    attention = torch.stack(watched, dim=1) if watched else None
+    return [
+        _hypothesis(
+            ids,
+            every[row, : len(ids) + 1].tolist(),
+            None if attention is None else attention[row, : len(ids) + 1],
+            int(memory.lengths[row]),
+            options,
+        )
+        for row, ids in enumerate(targets)
+    ]
+
+
+def _hypothesis(
+    ids: Sequence[int],
+    chances: Sequence[float],
+    attention: Tensor | None,
+    source: int,
+    options: SearchOptions,
+) -> Hypothesis:
+    """Put a hypothesis together; `chances` and `attention` have a row for EOS as well."""
+    total, coverage = math.fsum(chances), 0.0
+    if attention is not None:
+        attention = attention[:, :source].float()
+        covered = attention.sum(dim=0).clamp(1e-9, 1.0)
+        coverage = float(covered.log().sum())
+    score = options.rank(total, len(chances), coverage)
+    kept = attention.cpu().numpy() if attention is not None and options.attention else None
+    return Hypothesis(tuple(ids), total, score, tuple(chances), kept)
+
+
+class _Rows(Generic[M, S]):
     """The hypotheses still alive, as tensors, and those that are finished."""
 
-    def __init__(self, state: S, memory: M, options: SearchOptions, fewest: int) -> None:
-        sentences, device = len(memory.lengths), memory.lengths.device
+    def __init__(
+        self,
+        state: S,
+        memory: M,
+        options: SearchOptions,
+        fewest: int,
+        prefixes: Sequence[Sequence[int]],
+    ) -> None:
+        sentences, width, device = len(memory.lengths), options.beam, memory.lengths.device
         self.options, self.memory, self.fewest = options, memory, fewest
         self.sentences = torch.arange(sentences, device=device)  # [B] which sentence each row is
-        self.limits = options.limits(memory.lengths)  # [B]
-        self.history = torch.empty(sentences, options.beam, 0, dtype=torch.long, device=device)
-        self.scores = torch.full((sentences, options.beam), -torch.inf, device=device)  # [B, K]
-        self.scores[:, 0] = 0.0  # all beams begin alike: one of them speaks for all
-        self.tokens = torch.full((sentences * options.beam,), BOS, device=device)  # [R]
-        self.state = state.select(self.sentences.repeat_interleave(options.beam))
+        self.longest, self.shortest = (
+            options.longest(memory.lengths),
+            options.shortest(memory.lengths),
+        )
+        self.prefixes = _padded(prefixes, sentences).to(device)  # [B, P], −1 where there is none
+        self.history = torch.empty(sentences, width, 0, dtype=torch.long, device=device)
+        self.chances = torch.empty(sentences, width, 0, device=device)  # log p of the history
+        self.watched: Tensor | None = None  # [B, K, L, S] the attention's weights
+        self.scores = self._first_scores(torch.zeros(sentences, width, device=device))
+        self.tokens = torch.full((sentences * width,), BOS, device=device)  # [R]
+        self.state = state.select(self.sentences.repeat_interleave(width))
         self.finished: list[list[Hypothesis]] = [[] for _ in range(sentences)]
 
-    def advance(self, logits: Tensor, state: S) -> None:
-        """Score, choose, put finished hypotheses aside, and keep the rest."""
-        scores, beams, tokens = self._candidates(logits)
-        ended = tokens == EOS
-        self._finish(scores, beams, ended)
-        scores, order = scores.masked_fill(ended, -torch.inf).topk(self.options.beam, dim=1)
-        self._keep(scores, beams.gather(1, order), tokens.gather(1, order), state)
+    def _first_scores(self, zeros: Tensor) -> Tensor:
+        raise NotImplementedError
 
-    def _candidates(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The 2K best continuations of each sentence: their scores, beams and tokens, [B, 2K]."""
-        size = logits.shape[-1]
-        logits = logits.float()
-        logits[:, _NEVER] = -torch.inf
-        allowed = torch.log_softmax(logits, dim=-1).view(*self.scores.shape, size)
-        last = self.limits <= self.history.shape[2] + 1
+    # --- what may follow --------------------------------------------------------------------------
+
+    def _allowed(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the next token: as search goes by them, and as the model has them.
+
+        Returns:
+            Both [B, K, V]; what must not follow is −inf in the first.
+        """
+        chances = torch.log_softmax(logits.float(), dim=-1).view(*self.scores.shape, -1)
+        length, options = self.history.shape[2] + 1, self.options
+        forced = self.prefixes[:, length - 1] if length <= self.prefixes.shape[1] else None
+        plain = options.repetition_penalty == 1 and forced is None
+        allowed = chances if plain else chances.clone()
+        allowed[..., _NEVER] = -torch.inf
+        if options.repetition_penalty != 1 and length > 1:
+            again = allowed.gather(2, self.history) * options.repetition_penalty
+            allowed.scatter_(2, self.history, again)
+        if options.no_repeat and length > options.no_repeat:
+            self._forbid_repeats(allowed, options.no_repeat)
+        short = self.shortest > length
+        if bool(short.any()):
+            allowed[short, :, EOS] = -torch.inf
+        last = self.longest <= length
         if bool(last.any()):
-            only_eos = torch.full((size,), -torch.inf, device=logits.device)
-            only_eos[EOS] = 0.0
-            allowed = torch.where(last.view(-1, 1, 1), allowed + only_eos, allowed)
-        totals = (self.scores.unsqueeze(-1) + allowed).flatten(1)
-        scores, index = totals.topk(min(2 * self.options.beam, totals.shape[1]), dim=1)
-        return scores, index // size, index % size
+            end = allowed[last, :, EOS]
+            allowed[last] = -torch.inf
+            allowed[last, :, EOS] = end
+        if forced is not None and bool((given := forced >= 0).any()):
+            allowed[given] = -torch.inf
+            allowed[given, :, forced[given]] = 0.0
+        return allowed, chances
 
-    def _finish(self, scores: Tensor, beams: Tensor, ended: Tensor) -> None:
-        """Put aside the hypotheses that ended among their sentence's K best candidates."""
-        best = self.options.beam
-        good = (ended & (scores > -torch.inf))[:, :best]
-        length = self.history.shape[2] + 1
-        for row, rank in good.nonzero().tolist():
+    def _forbid_repeats(self, allowed: Tensor, size: int) -> None:
+        """Rule out the tokens that would complete an n-gram for the second time."""
+        windows = self.history.unfold(2, size, 1)  # [B, K, L − n + 1, n]
+        tail = self.history[..., self.history.shape[2] - size + 1 :].unsqueeze(2)
+        same = (windows[..., :-1] == tail).all(dim=-1)
+        row, beam, at = same.nonzero(as_tuple=True)
+        allowed[row, beam, windows[row, beam, at, -1]] = -torch.inf
+
+    # --- bookkeeping ------------------------------------------------------------------------------
+
+    def _finish(self, where: Tensor, beams: Tensor, chances: Tensor, now: Tensor | None) -> None:
+        """Put aside the hypotheses that end here.
+
+        Args:
+            where: [B, C] which candidates do.
+            beams: [B, C] the beams that they continue.
+            chances: [B, K, V] of the next token.
+            now: [R, S] the attention of this step.
+        """
+        for row, rank in where.nonzero().tolist():
             found = self.finished[int(self.sentences[row])]
-            if len(found) < best:
-                total = float(scores[row, rank])
-                ids = self.history[row, beams[row, rank]].tolist()
-                found.append(
-                    Hypothesis(tuple(ids), total, total / length**self.options.length_penalty)
+            if len(found) == self.options.beam:
+                continue
+            beam = int(beams[row, rank])
+            likely = [*self.chances[row, beam].tolist(), float(chances[row, beam, EOS])]
+            attention = None
+            if now is not None:
+                last = now.view(*self.scores.shape, now.shape[1])[row, beam].unsqueeze(0)
+                before = last[:0] if self.watched is None else self.watched[row, beam]
+                attention = torch.cat((before, last))
+            found.append(
+                _hypothesis(
+                    self.history[row, beam].tolist(),
+                    likely,
+                    attention,
+                    int(self.memory.lengths[row]),
+                    self.options,
                 )
+            )
 
-    def _keep(self, scores: Tensor, beams: Tensor, tokens: Tensor, state: S) -> None:
-        """Go on with the chosen continuations of the sentences that are not finished."""
+    def _keep(
+        self,
+        scores: Tensor,
+        beams: Tensor,
+        tokens: Tensor,
+        chances: Tensor,
+        now: Tensor | None,
+        state: S,
+    ) -> None:
+        """Go on with these continuations [B, K] of the sentences that are not finished."""
         width = self.options.beam
         full = torch.tensor(
             [len(self.finished[sentence]) >= width for sentence in self.sentences.tolist()],
             device=scores.device,
         )
-        alive = ~full & (scores[:, 0] > -torch.inf)
+        alive = ~full & (scores > -torch.inf).any(dim=1)
         going = alive.nonzero().squeeze(1)
         if 0 < len(going) < self.fewest:  # some that are finished keep the others company
             company = (~alive).nonzero().squeeze(1)[: self.fewest - len(going)]
             going = torch.cat((going, company)).sort().values
         rows = (going.unsqueeze(1) * width + beams[going]).flatten()  # [R]
-        history = self.history.flatten(0, 1).index_select(0, rows)
-        history = history.view(len(going), width, self.history.shape[2])
-        self.history = torch.cat((history, tokens[going].unsqueeze(-1)), dim=-1)
+        shape = (len(going), width)
+        likely = chances[going.unsqueeze(1), beams[going], tokens[going]].unsqueeze(-1)
+        self.history = torch.cat(
+            (_rows(self.history, rows, shape), tokens[going].unsqueeze(-1)), dim=-1
+        )
+        self.chances = torch.cat((_rows(self.chances, rows, shape), likely), dim=-1)
+        if now is not None:
+            latest = now.index_select(0, rows).view(*shape, 1, now.shape[1])
+            before = None if self.watched is None else _rows(self.watched, rows, shape)
+            self.watched = latest if before is None else torch.cat((before, latest), dim=2)
         self.scores, self.tokens = scores[going], tokens[going].flatten()
         self.state = state.select(rows)
         if len(going) < len(self.sentences):
-            self.sentences, self.limits = self.sentences[going], self.limits[going]
-            self.memory = self.memory.select(going)
+            self._leave(going)
+
+    def _leave(self, going: Tensor) -> None:
+        """Only the sentences of these rows stay."""
+        self.sentences, self.memory = self.sentences[going], self.memory.select(going)
+        self.longest, self.shortest = self.longest[going], self.shortest[going]
+        self.prefixes = self.prefixes[going]
+
+    def _now(self, step: Step[S]) -> Tensor | None:
+        """The step's attention, if it is of use: [R, S]."""
+        return step.attention if self.options.watches else None
+
+
+class _Beams(_Rows[M, S]):
+    """Beam search: of all continuations of a sentence's beams, the best go on."""
+
+    def _first_scores(self, zeros: Tensor) -> Tensor:
+        # All beams of a group begin alike: one of them speaks for all.
+        zeros = zeros.fill_(-torch.inf)
+        zeros[:, :: self.options.beam // self.options.groups] = 0.0
+        return zeros
+
+    def advance(self, step: Step[S]) -> None:
+        """Score, choose, put finished hypotheses aside, and keep the rest."""
+        groups, width = self.options.groups, self.options.beam // self.options.groups
+        allowed, chances = self._allowed(step.logits)
+        scores, beams, tokens = self._candidates(self.scores.unsqueeze(-1) + allowed)
+        ended, now = tokens == EOS, self._now(step)  # [B, G, C]
+        best = (ended & (scores > -torch.inf))[..., :width]
+        self._finish(best.flatten(1), beams[..., :width].flatten(1), chances, now)
+        scores, order = scores.masked_fill(ended, -torch.inf).topk(width, dim=2)
+        beams, tokens = beams.gather(2, order), tokens.gather(2, order)
+        flat = (len(scores), groups * width)
+        self._keep(scores.view(flat), beams.view(flat), tokens.view(flat), chances, now, step.state)
+
+    def _candidates(self, totals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The 2·K/G best continuations [B, G, C] of each group: their scores, beams and tokens."""
+        groups, size = self.options.groups, totals.shape[2]
+        width = self.options.beam // groups
+        chosen = totals.new_zeros(len(totals), size) if groups > 1 else None  # [B, V] how often
+        scores, places = [], []
+        for number, group in enumerate(totals.view(len(totals), groups, -1).unbind(1)):
+            fair = group
+            if chosen is not None and number:
+                fair = group - self.options.diversity * chosen.repeat(1, width)
+            index = fair.topk(min(2 * width, fair.shape[1]), dim=1).indices
+            scores.append(group.gather(1, index))
+            places.append(index + number * width * size)
+            if chosen is not None:
+                tokens = index[:, :width] % size
+                chosen.scatter_add_(1, tokens, torch.ones_like(tokens, dtype=chosen.dtype))
+        place = torch.stack(places, dim=1)
+        return torch.stack(scores, dim=1), place // size, place % size
+
+
+class _Draws(_Rows[M, S]):
+    """Sampling: every beam goes its own way."""
+
+    noise: Tensor  # [B, K, ≥ L]
+
+    def _first_scores(self, zeros: Tensor) -> Tensor:
+        return zeros
+
+    def advance(self, step: Step[S]) -> None:
+        """Draw a token for each row, and put aside the rows that ended."""
+        allowed, chances = self._allowed(step.logits)
+        tokens, now = self._drawn(allowed), self._now(step)
+        beams = torch.arange(self.options.beam, device=tokens.device).expand_as(tokens)
+        ended = tokens == EOS
+        self._finish(ended & (self.scores > -torch.inf), beams, chances, now)
+        scores = self.scores.masked_fill(ended, -torch.inf)
+        self._keep(scores, beams, tokens, chances, now, step.state)
+
+    def _drawn(self, allowed: Tensor) -> Tensor:
+        """One token a row, by the inverse of the distribution function: [B, K]."""
+        options, length = self.options.sampling or Sampling(), self.history.shape[2]
+        likely, order = (allowed / options.temperature).sort(dim=-1, descending=True, stable=True)
+        chances = torch.softmax(likely, dim=-1)
+        if options.top_k:
+            chances[..., options.top_k :] = 0.0
+        if options.top_p < 1:
+            before = chances.cumsum(dim=-1) - chances
+            chances = chances.masked_fill(before >= options.top_p, 0.0)
+        heaps = chances.cumsum(dim=-1)
+        level = self.noise[..., length].unsqueeze(-1) * heaps[..., -1:]
+        place = (heaps <= level).sum(dim=-1, keepdim=True).clamp(max=heaps.shape[-1] - 1)
+        return order.gather(-1, place).squeeze(-1)
+
+    def _leave(self, going: Tensor) -> None:
+        super()._leave(going)
+        self.noise = self.noise[going]
+
+
+def _rows(part: Tensor, rows: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Rows of [B, K, ...] by their number among all R, as [shape, ...]."""
+    return part.flatten(0, 1).index_select(0, rows).view(*shape, *part.shape[2:])
+
+
+def _padded(prefixes: Sequence[Sequence[int]], sentences: int) -> Tensor:
+    longest = max(map(len, prefixes), default=0)
+    padded = torch.full((sentences, longest), -1)
+    for row, ids in enumerate(prefixes):
+        padded[row, : len(ids)] = torch.tensor(list(ids), dtype=torch.long)
+    return padded

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
+from nmt.search import Hypothesis
 from nmt.translate import Candidate, Translation, Translator
 
 Format = Literal["text", "tsv", "jsonl"]
@@ -43,22 +44,19 @@ def translate_stream(
     translator: Translator,
     source: Readable,
     sink: BinaryIO,
-    form: Format,
-    best: int,
+    layout: Layout,
     warn: Callable[[str], None],
 ) -> None:
     """Translate everything that `source` has to say.
 
     Args:
-        best: candidates written for each line.
         warn: told once when bytes are not UTF-8.
     """
-    write = {"text": _as_text, "tsv": _as_tsv, "jsonl": _as_json}[form]
     for lines in _prompt_batches(_lines(source, warn)):
         for line, translation in zip(
             lines, translator.translate([line.text for line in lines]), strict=True
         ):
-            text = "\n".join(write(translation, best))
+            text = "\n".join(layout.lines(translation))
             sink.write(f"{text}\n".encode() if line.ended else text.encode())
         sink.flush()
 
@@ -130,28 +128,68 @@ def _prompt_batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
 # --- formats ------------------------------------------------------------------------------------
 
 
-def _padded(translation: Translation, best: int) -> Sequence[Candidate]:
-    """Exactly `best` candidates, so that every line of input has as many lines of output."""
-    candidates = translation.candidates[:best]
-    return [*candidates, *[Candidate("", 0.0, 0.0)] * (best - len(candidates))]
+@dataclass(frozen=True)
+class Layout:
+    """How translations are written."""
+
+    form: Format = "text"
+    best: int = 1  # candidates written for each line
+    align: Literal["none", "words", "subwords"] = "none"  # with tsv and jsonl
+
+    def lines(self, translation: Translation) -> list[str]:
+        """What is written for one line of input."""
+        if self.form == "jsonl":
+            return [json.dumps(self._record(translation), ensure_ascii=False)]
+        # Exactly `best` candidates, so that every line of input has as many lines of output.
+        candidates = [*translation.candidates[: self.best]]
+        candidates += [Candidate("", 0.0, 0.0)] * (self.best - len(candidates))
+        if self.form == "text":
+            return [candidate.text for candidate in candidates]
+        return ["\t".join(self._fields(candidate)) for candidate in candidates]
+
+    def _fields(self, candidate: Candidate) -> list[str]:
+        """Translation, score, and the alignment if it is asked for."""
+        fields = [candidate.text.replace("\t", " "), f"{candidate.score:.4f}"]
+        return fields if self.align == "none" else [*fields, self._alignment(candidate)]
+
+    def _record(self, translation: Translation) -> dict[str, object]:
+        """One object for each line of input, its further candidates within."""
+        candidates = [
+            {
+                "translation": candidate.text,
+                "score": candidate.score,
+                "log_probability": candidate.log_probability,
+            }
+            | ({} if self.align == "none" else {"alignment": self._alignment(candidate)})
+            for candidate in translation.candidates[: self.best]
+        ]
+        record: dict[str, object] = {"source": translation.source, **candidates[0]}
+        return record | ({"candidates": candidates} if self.best > 1 else {})
+
+    def _alignment(self, candidate: Candidate) -> str:
+        """As Pharaoh wrote it: `0-0 1-2`, source first."""
+        links = candidate.words if self.align == "words" else candidate.subwords
+        return " ".join(f"{source}-{target}" for source, target in links)
 
 
-def _as_text(translation: Translation, best: int) -> list[str]:
-    return [candidate.text for candidate in _padded(translation, best)]
+def scored_line(
+    source: str, target: str, found: Hypothesis, pieces: Sequence[str] | None, form: Format
+) -> str:
+    """What is written for a pair that was scored.
 
-
-def _as_tsv(translation: Translation, best: int) -> list[str]:
-    """Translation, score."""
-    return [f"{c.text.replace(chr(9), ' ')}\t{c.score:.4f}" for c in _padded(translation, best)]
-
-
-def _as_json(translation: Translation, best: int) -> list[str]:
-    """One object for each line of input, its further candidates within."""
-    candidates = [
-        {"translation": c.text, "score": c.score, "log_probability": c.log_probability}
-        for c in translation.candidates[:best]
-    ]
-    record: dict[str, object] = {"source": translation.source, **candidates[0]}
-    if best > 1:
-        record["candidates"] = candidates
-    return [json.dumps(record, ensure_ascii=False)]
+    Args:
+        pieces: the target's subwords, if the log-probability of each is wanted.
+    """
+    each = [] if pieces is None else list(zip([*pieces, "</s>"], found.tokens, strict=True))
+    if form == "jsonl":
+        record: dict[str, object] = {
+            "source": source,
+            "target": target,
+            "score": found.score,
+            "log_probability": found.log_probability,
+        }
+        return json.dumps(record | ({"tokens": each} if each else {}), ensure_ascii=False)
+    fields = [f"{found.log_probability:.4f}"]
+    fields += [f"{found.score:.4f}"] if form == "tsv" else []
+    fields += [" ".join(f"{piece}:{chance:.4f}" for piece, chance in each)] if each else []
+    return "\t".join(fields)

@@ -460,6 +460,52 @@ def test_a_signal_while_translating_is_quiet(run: Path) -> None:
         assert process.stderr and process.stderr.read() == b""
 
 
+def test_sampling_is_seeded(run: Path) -> None:
+    def drawn(*more: str) -> list[str]:
+        result = nmt("translate", run, "--sample", *more, stdin=b"ba ce\ndi fo gu\n")
+        assert result.code == 0
+        return result.lines
+
+    assert drawn() == drawn("--seed", "1") != drawn("--seed", "2", "--temperature", "2")
+    assert len(drawn("--n-best", "7")) == 14
+
+
+def test_alignments_have_a_column_and_a_key(run: Path) -> None:
+    result = nmt("translate", run, "--format", "tsv", "--alignments", stdin=b"ba ce\n")
+    assert re.fullmatch(r"[^\t]+\t-?[\d.]+\t\d+-\d+( \d+-\d+)*\n", result.out.decode())
+    words = ("translate", run, "--format", "jsonl", "--subword-alignments")
+    assert set(json.loads(nmt(*words, stdin=b"ba ce\n").out)) >= {"translation", "alignment"}
+    assert "no place for alignments" in fails("translate", run, "--alignments")
+
+
+def test_options_of_sampling_need_it(run: Path) -> None:
+    assert "--top-k needs --sample" in fails("translate", run, "--top-k", "3")
+    said = fails("translate", run, "--min-length", "5", "--max-length", "2")
+    assert "--min-length 5 is more than --max-length 2" in said
+
+
+def test_pairs_are_scored_line_by_line(run: Path, tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path, "s", [("ba ce", "ba ce"), ("", ""), ("di", "fo gu")])
+    plain = nmt("score", run, *corpus)
+    assert plain.code == 0 and all(float(line) < 0 for line in plain.lines)
+    assert len(plain.lines) == 3
+    rows = [line.split("\t") for line in nmt("score", run, *corpus, "--tokens").lines]
+    for line, (total, tokens) in zip(plain.lines, rows, strict=True):
+        each = [float(token.rpartition(":")[2]) for token in tokens.split(" ")]
+        assert float(line) == float(total) == pytest.approx(sum(each), abs=1e-2)
+    record = json.loads(nmt("score", run, *corpus, "--format", "jsonl").lines[2])
+    assert (record["source"], record["target"]) == ("di", "fo gu")
+
+
+def test_several_runs_decide_together(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    alone = nmt("translate", run, stdin=b"ba ce\ndi fo\n")
+    both = nmt("translate", f"{run},{tmp_path / 'copy'}", stdin=b"ba ce\ndi fo\n")
+    assert (both.code, both.out) == (0, alone.out)
+    shutil.copyfile(run / "config.toml", tmp_path / "copy" / "subwords.model")
+    assert "copy" in fails("translate", f"{run},{tmp_path / 'copy'}", stdin=b"ba\n")
+
+
 # --- what must never be lost ----------------------------------------------------------------------
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from nmt.search import SearchOptions, search
+from nmt.search import Hypothesis, Sampling, SearchOptions, force, sample, search
 from nmt.subwords import BOS, EOS, UNK
 
+SOURCE = 3  # padded length
 VOCABULARY = 7  # PAD BOS EOS UNK and three words
 
 
@@ -37,6 +39,7 @@ class State:
 class Step:
     logits: Tensor
     state: State
+    attention: Tensor | None = None
 
 
 class Scripted:
@@ -47,7 +50,10 @@ class Scripted:
 
     def step(self, tokens: Tensor, state: State, memory: Memory) -> Step:
         keys = (state.keys * 31 + tokens * 7 + 1) % 100_003
-        return Step(torch.stack([logits_of(int(key)) for key in keys]), State(keys))
+        generators = [torch.Generator().manual_seed(int(key) + 1) for key in keys]
+        attention = torch.stack([torch.rand(SOURCE, generator=g) for g in generators])
+        logits = torch.stack([logits_of(int(key)) for key in keys])
+        return Step(logits, State(keys), attention / attention.sum(dim=1, keepdim=True))
 
 
 def logits_of(key: int) -> Tensor:
@@ -59,13 +65,11 @@ def memory(seeds: list[int], length: int = 2) -> Memory:
 
 
 def log_probability(seed: int, ids: tuple[int, ...]) -> float:
-    """Forced decoding: what the script says of a hypothesis, UNK and the like ruled out."""
+    """Forced decoding: what the script says of a hypothesis."""
     key, total = seed, 0.0
     for before, token in itertools.pairwise([BOS, *ids, EOS]):
         key = (key * 31 + before * 7 + 1) % 100_003
-        logits = logits_of(key)
-        logits[[0, BOS, UNK]] = -math.inf
-        total += float(torch.log_softmax(logits, 0)[token])
+        total += float(torch.log_softmax(logits_of(key), 0)[token])
     return total
 
 
@@ -134,3 +138,144 @@ def test_a_sentence_has_its_own_limit() -> None:
     short, long = search(Scripted(), lengths, options)
     assert all(h.ids == () for h in short)
     assert any(len(h.ids) > 1 for h in long)
+
+
+# --- limits and rules -----------------------------------------------------------------------------
+
+EVERY = memory(list(range(30)))
+
+
+def found_with(**changes: object) -> list[list[Hypothesis]]:
+    return search(Scripted(), EVERY, replace(OPTIONS, **changes))  # type: ignore[arg-type]
+
+
+def ngrams(ids: tuple[int, ...], size: int) -> list[tuple[int, ...]]:
+    return [ids[i : i + size] for i in range(len(ids) - size + 1)]
+
+
+def test_lengths_are_kept_to() -> None:
+    lengths = [len(h.ids) for found in found_with(min_length=2, max_length=3) for h in found]
+    assert set(lengths) == {2, 3}
+    assert {len(h.ids) for found in found_with(max_length=0, min_length=50) for h in found} == {5}
+    assert min(len(h.ids) for found in found_with(min_ratio=1.0) for h in found) == 2
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_no_ngram_occurs_twice(size: int) -> None:
+    assert any(
+        len(set(ngrams(h.ids, size))) < len(ngrams(h.ids, size))
+        for found in found_with()
+        for h in found
+    )
+    for found in found_with(no_repeat=size):
+        for hypothesis in found:
+            assert len(set(ngrams(hypothesis.ids, size))) == len(ngrams(hypothesis.ids, size))
+
+
+def test_a_repetition_penalty_makes_repeats_rarer_and_leaves_probabilities_true() -> None:
+    def repeats(found: list[list[Hypothesis]]) -> int:
+        return sum(len(h.ids) - len(set(h.ids)) for each in found for h in each)
+
+    penalised = found_with(repetition_penalty=2.0)
+    assert repeats(penalised) < repeats(found_with())
+    for seed, each in enumerate(penalised):
+        for hypothesis in each:
+            forced = log_probability(seed, hypothesis.ids)
+            assert hypothesis.log_probability == pytest.approx(forced, abs=1e-4)
+
+
+def test_groups_of_beams_are_more_diverse() -> None:
+    def first_words(found: list[list[Hypothesis]]) -> int:
+        return sum(len({h.ids[:1] for h in each}) for each in found)
+
+    diverse = found_with(groups=4, diversity=5.0)
+    assert first_words(diverse) > first_words(found_with())
+    assert all(len(each) == OPTIONS.beam for each in diverse)
+
+
+def test_a_prefix_is_completed() -> None:
+    prefixes = [[5, 6] if seed % 2 else [] for seed in range(30)]
+    completed = search(Scripted(), EVERY, OPTIONS, prefixes=prefixes)
+    for seed, (prefix, plain, each) in enumerate(
+        zip(prefixes, found_with(), completed, strict=True)
+    ):
+        assert each == plain if not prefix else all(h.ids[:2] == (5, 6) for h in each)
+        for hypothesis in each:
+            forced = log_probability(seed, hypothesis.ids)
+            assert hypothesis.log_probability == pytest.approx(forced, abs=1e-4)
+
+
+# --- ranking --------------------------------------------------------------------------------------
+
+
+def test_ranks_are_what_the_formulas_say() -> None:
+    options = SearchOptions(length_norm="gnmt", length_penalty=0.7, word_reward=0.1)
+    options = replace(options, coverage_penalty=0.2)
+    wanted = -6.0 / ((5 + 4) / 6) ** 0.7 + 0.1 * 4 + 0.2 * -1.5
+    assert options.rank(-6.0, 4, -1.5) == pytest.approx(wanted)
+
+
+def test_coverage_counts_what_the_attention_left_out() -> None:
+    lengths = Memory(torch.tensor([2, 3]), torch.tensor([1, 2]))
+    options = replace(OPTIONS, coverage_penalty=0.5, attention=True)
+    for length, each in zip([2, 3], search(Scripted(), lengths, options), strict=True):
+        for h in each:
+            assert h.attention is not None and h.attention.shape == (len(h.ids) + 1, length)
+            covered = h.attention.sum(axis=0).clip(max=1.0)
+            wanted = h.log_probability / (len(h.ids) + 1) + 0.5 * np.log(covered).sum()
+            assert h.score == pytest.approx(wanted, abs=1e-4)
+
+
+def test_attention_follows_its_hypothesis() -> None:
+    options = replace(OPTIONS, attention=True)
+    for each, seed in zip(search(Scripted(), EVERY, options), range(30), strict=True):
+        forced = force(Scripted(), memory([seed] * len(each)), [h.ids for h in each], options)
+        for mine, theirs in zip(each, forced, strict=True):
+            assert mine.attention is not None and theirs.attention is not None
+            assert np.allclose(mine.attention, theirs.attention)
+            assert mine.tokens == pytest.approx(theirs.tokens, abs=1e-5)
+
+
+# --- forced and drawn -----------------------------------------------------------------------------
+
+
+def test_forced_is_what_search_found() -> None:
+    for seed, each in enumerate(found_with()):
+        forced = force(Scripted(), memory([seed] * len(each)), [h.ids for h in each], OPTIONS)
+        for mine, theirs in zip(each, forced, strict=True):
+            assert mine.ids == theirs.ids
+            assert theirs.log_probability == pytest.approx(mine.log_probability, abs=1e-4)
+            assert theirs.score == pytest.approx(mine.score, abs=1e-4)
+
+
+def noise(seeds: list[int], draws: int) -> Tensor:
+    drawn = [np.random.default_rng(seed).random((draws, 8), np.float32) for seed in seeds]
+    return torch.from_numpy(np.stack(drawn))
+
+
+def test_draws_do_not_depend_on_the_batch() -> None:
+    options = replace(OPTIONS, sampling=Sampling(temperature=0.8))
+    together = sample(Scripted(), EVERY, options, noise(list(range(30)), 4))
+    for seed in range(30):
+        assert sample(Scripted(), memory([seed]), options, noise([seed], 4))[0] == together[seed]
+    assert len({h.ids for each in together for h in each}) > 30
+
+
+def test_draws_follow_the_models_distribution() -> None:
+    options = replace(OPTIONS, beam=4_000, sampling=Sampling())
+    counts: dict[int, int] = {}
+    for h in sample(Scripted(), memory([3]), options, noise([3], 4_000))[0]:
+        first = h.ids[0] if h.ids else EOS
+        counts[first] = counts.get(first, 0) + 1
+    logits = logits_of((3 * 31 + BOS * 7 + 1) % 100_003)
+    logits[[0, BOS, UNK]] = -math.inf
+    for token, chance in enumerate(torch.softmax(logits, 0).tolist()):
+        assert counts.get(token, 0) / 4_000 == pytest.approx(chance, abs=0.03)
+
+
+@pytest.mark.parametrize("cautious", [Sampling(top_k=1), Sampling(top_p=0.01), Sampling(0.0005)])
+def test_cautious_draws_are_greedy(cautious: Sampling) -> None:
+    greedy = found_with(beam=1)
+    options = replace(OPTIONS, beam=1, sampling=cautious)
+    drawn = sample(Scripted(), EVERY, options, noise(list(range(30)), 1))
+    assert [each[0].ids for each in drawn] == [each[0].ids for each in greedy]

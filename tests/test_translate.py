@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 
 from nmt.checkpoint import load
 from nmt.device import Device
-from nmt.search import SearchOptions
-from nmt.stream import translate_stream
+from nmt.ensemble import Ensemble, Mean
+from nmt.search import Sampling, SearchOptions
+from nmt.stream import Layout, translate_stream
 from nmt.translate import Translator, split_long
 
 
@@ -26,7 +29,7 @@ def translator(run: Path, device: Device) -> Translator:
 
 def stream(translator: Translator, source: bytes, form: str = "text", best: int = 1) -> bytes:
     sink = io.BytesIO()
-    translate_stream(translator, io.BytesIO(source), sink, form, best, lambda _: None)  # type: ignore[arg-type]
+    translate_stream(translator, io.BytesIO(source), sink, Layout(form, best), lambda _: None)  # type: ignore[arg-type]
     return sink.getvalue()
 
 
@@ -85,7 +88,7 @@ def test_carriage_returns_belong_to_the_newline(translator: Translator) -> None:
 def test_bad_bytes_are_replaced_with_one_warning(translator: Translator) -> None:
     warnings: list[str] = []
     sink = io.BytesIO()
-    translate_stream(translator, io.BytesIO(b"ba\n\xff\n\xfe\n"), sink, "text", 1, warnings.append)
+    translate_stream(translator, io.BytesIO(b"ba\n\xff\n\xfe\n"), sink, Layout(), warnings.append)
     assert sink.getvalue().count(b"\n") == 3
     assert len(warnings) == 1
     assert "line 2" in warnings[0]
@@ -115,5 +118,81 @@ def test_a_slow_producer_is_answered_at_once(translator: Translator) -> None:
             return b"ba ce\n" if self.sent <= 2 else b""
 
     sink = Sink()
-    translate_stream(translator, Source(), sink, "text", 1, lambda _: None)
+    translate_stream(translator, Source(), sink, Layout(), lambda _: None)
     assert sink.getvalue().count(b"\n") == 2
+
+
+# --- sampling and alignments ----------------------------------------------------------------------
+
+
+def other(translator: Translator, **changes: object) -> Translator:
+    options = replace(translator.options, **changes)  # type: ignore[arg-type]
+    model, vocabulary = translator.model, translator.vocabulary
+    return Translator(model, vocabulary, options, translator.longest)  # type: ignore[arg-type]
+
+
+def test_draws_follow_from_seed_and_line_alone(translator: Translator) -> None:
+    lines = [source for source, _ in toy_pairs(60, 5)]
+    sampling = other(translator, sampling=Sampling(seed=3))
+    together = sampling.translate(lines)
+    assert together == [sampling.translate([line])[0] for line in lines]
+    assert together != other(translator, sampling=Sampling(seed=4)).translate(lines)
+    assert together != translator.translate(lines)
+
+
+def test_alignments_link_every_subword_and_stay_within_the_words(translator: Translator) -> None:
+    lines = [source for source, _ in toy_pairs(60, 5)]
+    lines += [" ".join(source for source, _ in toy_pairs(60, 4)), ""]  # a long one, a blank one
+    aligned = other(translator, attention=True).translate(lines)
+    assert [t.text for t in aligned] == [t.text for t in translator.translate(lines)]
+    for line, translation in zip(lines, aligned, strict=True):
+        best = translation.candidates[0]
+        assert [target for _, target in best.subwords] == list(range(len(best.subwords)))
+        assert {target for _, target in best.words} >= set(range(len(best.text.split())))
+        assert all(0 <= source < len(line.split()) for source, _ in best.words)
+        assert list(best.words) == sorted(set(best.words))
+
+
+def test_alignments_are_written_as_pharaoh_did(translator: Translator) -> None:
+    aligned = other(translator, attention=True)
+    sink = io.BytesIO()
+    layout = Layout("tsv", 2, "words")
+    translate_stream(aligned, io.BytesIO(b"ba ce di\n\n"), sink, layout, lambda _: None)
+    rows = [line.split("\t") for line in sink.getvalue().decode().splitlines()]
+    assert [len(row) for row in rows] == [3] * 4
+    assert all(re.fullmatch(r"(\d+-\d+( \d+-\d+)*)?", row[2]) for row in rows)
+    assert rows[0][2] and not rows[2][2]
+
+
+# --- known translations, and several models -------------------------------------------------------
+
+
+def test_forced_is_what_search_gave(translator: Translator) -> None:
+    lines = [source for source, _ in toy_pairs(80, 6)]
+    sources = translator.vocabulary.source.encode(lines)
+    found = [best[0] for best in translator._search(sources)]
+    forced = [
+        translator._force([source], [list(h.ids)])[0]
+        for source, h in zip(sources, found, strict=True)
+    ]
+    for mine, theirs in zip(found, forced, strict=True):
+        assert mine.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
+        assert mine.score == pytest.approx(theirs.score, abs=1e-4)
+
+
+def test_every_pair_has_a_score_blank_ones_too(translator: Translator) -> None:
+    found = translator.score(["ba ce", "", "ba " * 300], ["ba ce", "", "ba " * 300])
+    assert [len(h.tokens) for h in found][:2] == [len(found[0].ids) + 1, 1]
+    assert all(h.log_probability < 0 for h in found)
+
+
+@pytest.mark.parametrize("mean", ["probabilities", "logits"])
+def test_an_ensemble_of_one_model_twice_is_that_model(translator: Translator, mean: Mean) -> None:
+    lines = [source for source, _ in toy_pairs(40, 6)]
+    twice = Ensemble([translator.model, translator.model], mean)  # type: ignore[list-item]
+    both = Translator(twice, translator.vocabulary, translator.options, translator.longest)
+    for one, two in zip(translator.translate(lines), both.translate(lines), strict=True):
+        assert one.text == two.text
+        mine, theirs = one.candidates[0], two.candidates[0]
+        assert mine.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
+    assert both.translate(lines) == [both.translate([line])[0] for line in lines]

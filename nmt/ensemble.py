@@ -1,0 +1,94 @@
+"""Several models that decide together: to search they look like one.
+
+Each member reads the source and keeps its own state; what they say about the next token is
+averaged, as probabilities (the arithmetic mean) or as log-probabilities (the geometric mean,
+which trusts a token only as far as every member does).
+
+    B sentences, R rows, V vocabulary, S source length
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from nmt.model import Memory, Seq2Seq, State, Step
+
+Mean = Literal["probabilities", "logits"]
+
+
+@dataclass(frozen=True)
+class Memories:
+    """What each member made of the source."""
+
+    parts: tuple[Memory, ...]
+
+    @property
+    def lengths(self) -> Tensor:
+        return self.parts[0].lengths
+
+    def select(self, rows: Tensor) -> Memories:
+        return Memories(tuple(part.select(rows) for part in self.parts))
+
+
+@dataclass(frozen=True)
+class States:
+    """Each member's state."""
+
+    parts: tuple[State, ...]
+
+    def select(self, rows: Tensor) -> States:
+        return States(tuple(part.select(rows) for part in self.parts))
+
+
+@dataclass(frozen=True)
+class Together:
+    """What the members say, averaged."""
+
+    logits: Tensor  # [R, V] log-probabilities
+    state: States
+    attention: Tensor | None  # [R, S] the mean over those members that attend
+
+
+class Ensemble(nn.Module):
+    """Models with the same vocabularies."""
+
+    def __init__(self, models: Sequence[Seq2Seq], mean: Mean = "probabilities") -> None:
+        super().__init__()
+        self.members = nn.ModuleList(models)
+        self.models, self.mean = tuple(models), mean
+
+    def encode(self, source: Tensor, lengths: Tensor) -> Memories:
+        """Source ids [B, S] with EOS and padding, read by every member."""
+        return Memories(tuple(model.encode(source, lengths) for model in self.models))
+
+    def start(self, memory: Memories) -> States:
+        pairs = zip(self.models, memory.parts, strict=True)
+        return States(tuple(model.start(part) for model, part in pairs))
+
+    def step(self, tokens: Tensor, state: States, memory: Memories) -> Together:
+        steps = [
+            model.step(tokens, own, part)
+            for model, own, part in zip(self.models, state.parts, memory.parts, strict=True)
+        ]
+        return Together(
+            self._average([torch.log_softmax(step.logits.float(), dim=-1) for step in steps]),
+            States(tuple(step.state for step in steps)),
+            _mean_attention(steps),
+        )
+
+    def _average(self, chances: Sequence[Tensor]) -> Tensor:
+        every = torch.stack(list(chances))
+        if self.mean == "logits":
+            return every.mean(dim=0)
+        return torch.logsumexp(every, dim=0) - math.log(len(chances))
+
+
+def _mean_attention(steps: Sequence[Step]) -> Tensor | None:
+    weights = [step.attention for step in steps if step.attention is not None]
+    return torch.stack(weights).mean(dim=0) if weights else None
