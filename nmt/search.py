@@ -16,6 +16,7 @@ batch, but for a few where the batch would become too small (`fewest`).
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, Self, TypeVar
@@ -253,7 +254,7 @@ def _hypothesis(
     return Hypothesis(tuple(ids), total, score, tuple(chances), kept)
 
 
-class _Rows(Generic[M, S]):
+class _Rows(ABC, Generic[M, S]):
     """The hypotheses still alive, as tensors, and those that are finished."""
 
     def __init__(
@@ -280,8 +281,9 @@ class _Rows(Generic[M, S]):
         self.state = state.select(self.sentences.repeat_interleave(width))
         self.finished: list[list[Hypothesis]] = [[] for _ in range(sentences)]
 
+    @abstractmethod
     def _first_scores(self, zeros: Tensor) -> Tensor:
-        raise NotImplementedError
+        """What each beam begins with: [B, K]."""
 
     # --- what may follow --------------------------------------------------------------------------
 
