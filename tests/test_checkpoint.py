@@ -11,8 +11,7 @@ from conftest import toy_pairs
 
 from nmt.checkpoint import Run, average, load, read_tensors, write_tensors
 from nmt.device import Device
-from nmt.errors import NmtError, RunError
-from nmt.files import replacing, replacing_folder, write_text
+from nmt.errors import RunError
 from nmt.search import SearchOptions
 from nmt.translate import Translator
 
@@ -90,33 +89,6 @@ def test_there_is_no_pickle_in_a_run(run: Path) -> None:
     for path in run.rglob("*"):
         if path.is_file():
             assert path.suffix in {".safetensors", ".toml", ".json", ".jsonl", ".model", ".arrow"}
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    write_text(path, "old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as beside:
-        beside.write_text("half")
-        raise ZeroDivisionError
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "folder"
-    with replacing_folder(path) as beside:
-        (beside / "a").write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing_folder(path) as beside:
-        (beside / "a").write_text("half")
-        raise ZeroDivisionError
-    assert (path / "a").read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_no_space_is_told_with_the_files_name(tmp_path: Path) -> None:
-    with pytest.raises(NmtError, match=r"file: cannot be written: No space left"):  # noqa: SIM117
-        with replacing(tmp_path / "file"):
-            raise OSError(28, "No space left on device")
 
 
 # --- averaging ----------------------------------------------------------------------------------

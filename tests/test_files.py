@@ -32,6 +32,23 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["folder"]
 
 
+def test_a_folder_that_fails_stays_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with replacing_folder(folder) as beside:
+        (beside / "a").write_text("old")
+    with pytest.raises(RuntimeError), replacing_folder(folder) as beside:
+        (beside / "a").write_text("half")
+        raise RuntimeError
+    assert (folder / "a").read_text() == "old"
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_no_space_is_told_with_the_files_name(tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match=r"file: cannot be written: No space left"):  # noqa: SIM117
+        with replacing(tmp_path / "file"):
+            raise OSError(28, "No space left on device")
+
+
 def test_a_lock_names_its_holder_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "lock"
     with locked(path, "the run"):
