@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import islice
@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from nmt.corpus import Corpus
     from nmt.tensorboard import TensorBoardView
     from nmt.training import Training
-    from nmt.translate import Translator
+    from nmt.translate import Translation, Translator
 
 _STARTED = time.monotonic()
+_DRAWS = 64  # of each line, for --mbr with --sample
+_PICTURES = 50  # of attention
 console = Console()
 app = typer.Typer(
     name="nmt",
@@ -61,6 +63,11 @@ class PrecisionName(StrEnum):
 class MeanName(StrEnum):
     probabilities = "probabilities"
     logits = "logits"
+
+
+class UtilityName(StrEnum):
+    chrf = "chrf"
+    bleu = "bleu"
 
 
 class FormatName(StrEnum):
@@ -289,6 +296,37 @@ def translate(
     subword_alignments: Annotated[
         bool, typer.Option("--subword-alignments", help="The same for subwords.")
     ] = False,
+    attention_plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw where the model looked: .png, .svg or .pdf, FILE-2 for the second line, …; "
+            "- draws it in the terminal, on stderr.",
+        ),
+    ] = None,
+    flag_below: Annotated[
+        float | None,
+        typer.Option(metavar="SCORE", help="Mark what scores below; tsv gets a column of marks."),
+    ] = None,
+    replace_unknown: Annotated[
+        bool,
+        typer.Option(
+            "--replace-unknown", help="Copy words that the vocabulary cannot spell from the source."
+        ),
+    ] = False,
+    mbr: Annotated[
+        bool,
+        typer.Option("--mbr", help="Minimum Bayes risk: choose what is most like all candidates."),
+    ] = False,
+    utility: Annotated[
+        UtilityName | None, typer.Option(help="Of --mbr: what likeness is.  [default: chrf]")
+    ] = None,
+    candidates: Annotated[
+        int | None,
+        typer.Option(
+            min=2, help="Of --mbr: how many are compared; 64 draws of --sample, else the beam."
+        ),
+    ] = None,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw from the model instead of searching.")
     ] = False,
@@ -322,6 +360,8 @@ def translate(
     debug: Debug = False,
 ) -> None:
     """Translate lines: stdin (or FILE) to stdout."""
+    from nmt.metrics import METRICS
+    from nmt.picture import refuse_unknown_kind
     from nmt.search import Sampling
     from nmt.stream import Layout, translate_stream
 
@@ -334,9 +374,18 @@ def translate(
     given = {name: value for name, value in draws.items() if value is not None}
     if given and not sample:
         raise SettingsError(f"--{next(iter(given)).replace('_', '-')} needs --sample")
+    for name, value in (("utility", utility), ("candidates", candidates)):
+        if value is not None and not mbr:
+            raise SettingsError(f"--{name} needs --mbr")
+    if candidates and beam:
+        raise SettingsError("--candidates and --beam say the same here", "leave --beam out")
     aligned = alignments or subword_alignments
-    if aligned and format is FormatName.text:
-        raise SettingsError("plain text has no place for alignments", "use --format tsv or jsonl")
+    for what, asked_for in (("alignments", aligned), ("marks", flag_below is not None)):
+        if asked_for and format is FormatName.text:
+            raise SettingsError(f"plain text has no place for {what}", "use --format tsv or jsonl")
+    if attention_plot and str(attention_plot) != "-":
+        refuse_unknown_kind(attention_plot)
+    watched = aligned or replace_unknown or attention_plot is not None
     if max_length is not None and (min_length or 0) > max_length:
         raise SettingsError(
             f"--min-length {min_length} is more than --max-length {max_length}",
@@ -344,33 +393,38 @@ def translate(
         )
     members = [_load(folder, device, threads) for folder in _runs(run)]
     for member in members:
-        if aligned and member.model.attention is None:
+        if watched and member.model.attention is None:
             raise SettingsError(
                 f"{member.run.path}: this model has no attention, and so no alignments",
                 "train one with model.attention = 'dot', say",
             )
     translator = _translator(
         members,
-        beam or (n_best if sample else None),
+        beam or candidates or (max(n_best, _DRAWS if mbr else 1) if sample else None),
         precision,
         sampling=Sampling(**given) if sample else None,
-        attention=aligned,
+        attention=watched or format is FormatName.jsonl,
+        unknown=replace_unknown,
         min_length=min_length or 0,
         max_length=max_length or 0,
         no_repeat=no_repeat_ngram or 0,
         mean=ensemble.value,
     )
     if n_best > translator.options.beam:
+        among = "--candidates" if candidates else "--beam"
         raise SettingsError(
-            f"--n-best {n_best} is more than --beam {translator.options.beam}",
-            f"use --beam {n_best}",
+            f"--n-best {n_best} is more than {among} {translator.options.beam}",
+            f"use {among} {n_best}",
         )
+    if mbr:
+        translator.utility = METRICS[utility.value if utility else "chrf"]
     align: Literal["none", "words", "subwords"] = (
         "subwords" if subword_alignments else "words" if alignments else "none"
     )
-    layout = Layout(format.value, n_best, align)
+    layout = Layout(format.value, n_best, align, flag_below)
+    show = _show_attention(attention_plot) if attention_plot else None
     with _reading(file) as source, _writing(output) as sink:
-        translate_stream(translator, source, sink, layout, console.warn)
+        translate_stream(translator, source, sink, layout, console.warn, show)
 
 
 @app.command()
@@ -588,6 +642,29 @@ def _translator(
     )
     chosen = "bf16" if precision is PrecisionName.bf16 else "fp32"
     return Translator(model, trained.vocabulary, options, settings.data.max_length, chosen)
+
+
+def _show_attention(file: Path) -> Callable[[int, Translation], None]:
+    """Draws the attention of the best candidate of each line: FILE, FILE-2, FILE-3, …"""
+    from nmt.heatmap import chart, draw
+
+    def show(number: int, translation: Translation) -> None:
+        attention = translation.candidates[0].attention
+        if not attention:
+            return
+        if str(file) == "-":
+            console.say(chart(attention, shutil.get_terminal_size().columns))
+            return
+        if number > _PICTURES:
+            if number == _PICTURES + 1:
+                console.warn(f"no more pictures after {_PICTURES} lines")
+            return
+        path = file if number == 1 else file.with_stem(f"{file.stem}-{number}")
+        if not draw(attention, path):
+            console.warn(f"{path}: no font that is installed has all its characters; try .svg")
+        console.say(f"drawn: {path}")
+
+    return show
 
 
 def _board(folder: Path | None, run: Path) -> TensorBoardView | None:

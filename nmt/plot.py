@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from nmt.curves import Column, Columns, Curves
-from nmt.errors import SettingsError
-from nmt.files import replacing
+from nmt.picture import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,33 +112,15 @@ def smooth(values: Column) -> Column:
 
 # --- the picture --------------------------------------------------------------------------------
 
-_FORMATS = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-"""What a picture can be, and what keeps the moment of drawing out of it."""
-
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
 _LINES = ("-", "--", ":", "-.")
-_STYLE: Any = {  # any, for its keys are spelled out in the types of some versions only
-    "figure.constrained_layout.w_pad": 0.1,  # inches
-    "figure.constrained_layout.h_pad": 0.07,
-    "font.size": 9,
-    "axes.titlesize": 10,
+_STYLE = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": "#888888",
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.labelcolor": "#444444",
-    "grid.color": "#e6e6e6",
-    "xtick.color": "#888888",
-    "ytick.color": "#888888",
-    "xtick.labelcolor": "#444444",
-    "ytick.labelcolor": "#444444",
-    "legend.frameon": False,
-    "text.parse_math": False,
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "nmt",  # the same picture is the same file
 }
 _UNITS = ((2 * 3600, 3600, "hours"), (2 * 60, 60, "minutes"), (0, 1, "seconds"))
 
@@ -154,24 +134,10 @@ class _Pen:
 def draw(runs: Mapping[str, Curves], path: Path) -> None:
     """Write a picture of the runs' curves, one colour for each.
 
-    The same curves give the same file, whatever the user's own settings of matplotlib are.
-
     Raises:
         SettingsError: the name does not say which kind of picture it should be.
     """
-    kind = path.suffix.lower()
-    if kind not in _FORMATS:
-        raise SettingsError(
-            f"{path}: '{path.suffix}' is no picture that can be drawn",
-            f"name a file that ends in {', '.join(_FORMATS)}",
-        )
-    import matplotlib
-
-    with matplotlib.rc_context(), warnings.catch_warnings(), replacing(path) as beside:
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        _picture(runs).savefig(beside, format=kind[1:], dpi=150, metadata=_FORMATS[kind])
+    save(path, lambda: _picture(runs), _STYLE)
 
 
 def _picture(runs: Mapping[str, Curves]) -> Figure:

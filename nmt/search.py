@@ -28,7 +28,7 @@ from torch import Tensor
 from nmt.errors import NmtError
 from nmt.subwords import BOS, EOS, PAD, UNK
 
-_NEVER = [PAD, BOS, UNK]  # no translation holds these
+_NEVER = [PAD, BOS]  # no translation holds these
 
 
 class Selectable(Protocol):
@@ -113,6 +113,7 @@ class SearchOptions:
     groups: int = 1  # of beams that avoid each other's tokens (Vijayakumar et al. 2018)
     diversity: float = 0.5  # what a token costs for each earlier group that chose it
     attention: bool = False  # whether hypotheses carry the attention's weights
+    unknown: bool = False  # whether <unk> may be produced, to be replaced by a word of the source
     sampling: Sampling | None = None
 
     def longest(self, lengths: Tensor) -> Tensor:
@@ -298,7 +299,7 @@ class _Rows(ABC, Generic[M, S]):
         forced = self.prefixes[:, length - 1] if length <= self.prefixes.shape[1] else None
         plain = options.repetition_penalty == 1 and forced is None
         allowed = chances if plain else chances.clone()
-        allowed[..., _NEVER] = -torch.inf
+        allowed[..., _NEVER if options.unknown else [*_NEVER, UNK]] = -torch.inf
         if options.repetition_penalty != 1 and length > 1:
             again = allowed.gather(2, self.history) * options.repetition_penalty
             allowed.scatter_(2, self.history, again)

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
+from nmt.alignment import coverage, subword_links, word_links
 from nmt.search import Hypothesis
+from nmt.suspect import reasons
 from nmt.translate import Candidate, Translation, Translator
 
 Format = Literal["text", "tsv", "jsonl"]
@@ -46,16 +48,22 @@ def translate_stream(
     sink: BinaryIO,
     layout: Layout,
     warn: Callable[[str], None],
+    show: Callable[[int, Translation], None] | None = None,
 ) -> None:
     """Translate everything that `source` has to say.
 
     Args:
         warn: told once when bytes are not UTF-8.
+        show: told the number of each line, from 1, and its translation.
     """
+    number = 0
     for lines in _prompt_batches(_lines(source, warn)):
         for line, translation in zip(
             lines, translator.translate([line.text for line in lines]), strict=True
         ):
+            number += 1
+            if show:
+                show(number, translation)
             text = "\n".join(layout.lines(translation))
             sink.write(f"{text}\n".encode() if line.ended else text.encode())
         sink.flush()
@@ -135,6 +143,7 @@ class Layout:
     form: Format = "text"
     best: int = 1  # candidates written for each line
     align: Literal["none", "words", "subwords"] = "none"  # with tsv and jsonl
+    flag_below: float | None = None  # a score; tsv gets a column of what is suspect
 
     def lines(self, translation: Translation) -> list[str]:
         """What is written for one line of input."""
@@ -145,30 +154,50 @@ class Layout:
         candidates += [Candidate("", 0.0, 0.0)] * (self.best - len(candidates))
         if self.form == "text":
             return [candidate.text for candidate in candidates]
-        return ["\t".join(self._fields(candidate)) for candidate in candidates]
+        return ["\t".join(self._fields(translation.source, each)) for each in candidates]
 
-    def _fields(self, candidate: Candidate) -> list[str]:
-        """Translation, score, and the alignment if it is asked for."""
+    def _fields(self, source: str, candidate: Candidate) -> list[str]:
+        """Translation, score, and what else is asked for."""
         fields = [candidate.text.replace("\t", " "), f"{candidate.score:.4f}"]
-        return fields if self.align == "none" else [*fields, self._alignment(candidate)]
+        if self.align != "none":
+            fields.append(self._alignment(candidate))
+        if self.flag_below is not None:
+            fields.append(" ".join(self._suspect(source, candidate)))
+        return fields
 
     def _record(self, translation: Translation) -> dict[str, object]:
         """One object for each line of input, its further candidates within."""
         candidates = [
-            {
-                "translation": candidate.text,
-                "score": candidate.score,
-                "log_probability": candidate.log_probability,
-            }
-            | ({} if self.align == "none" else {"alignment": self._alignment(candidate)})
+            self._facts(translation.source, candidate)
             for candidate in translation.candidates[: self.best]
         ]
         record: dict[str, object] = {"source": translation.source, **candidates[0]}
         return record | ({"candidates": candidates} if self.best > 1 else {})
 
+    def _facts(self, source: str, candidate: Candidate) -> dict[str, object]:
+        facts: dict[str, object] = {
+            "translation": candidate.text,
+            "score": candidate.score,
+            "log_probability": candidate.log_probability,
+            "length_ratio": candidate.length_ratio,
+            "coverage": coverage(candidate.attention) if candidate.attention else None,
+            "suspect": self._suspect(source, candidate),
+        }
+        return facts | ({} if self.align == "none" else {"alignment": self._alignment(candidate)})
+
+    def _suspect(self, source: str, candidate: Candidate) -> list[str]:
+        """Why a person should look at it."""
+        found = reasons(source, candidate.text)
+        if candidate.truncated:
+            found.append("truncated")
+        if self.flag_below is not None and candidate.score < self.flag_below:
+            found.append("score")
+        return found
+
     def _alignment(self, candidate: Candidate) -> str:
         """As Pharaoh wrote it: `0-0 1-2`, source first."""
-        links = candidate.words if self.align == "words" else candidate.subwords
+        links_of = word_links if self.align == "words" else subword_links
+        links = links_of(candidate.attention)
         return " ".join(f"{source}-{target}" for source, target in links)
 
 

@@ -115,6 +115,11 @@ class Subwords:
         text: str = self._processor.decode([i for i in ids if i >= SPECIALS or i == UNK])
         return text.replace("\n", " ").replace("\r", " ")
 
+    def surfaces(self, line: str) -> list[str]:
+        """The subwords of `encode`; what is unknown stands as it is in the line."""
+        pieces: list[str] = self._processor.encode(line, out_type=str)
+        return pieces
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The subwords themselves, `▁` marking the start of a word."""
         return [self._processor.id_to_piece(int(i)) for i in ids]

@@ -8,30 +8,29 @@ computes a row alike whatever stands in the other rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nmt.alignment import Attention, replace_unknown, text_of
 from nmt.batches import SHORTEST, pad_sources, rounded
 from nmt.clean import is_blank
 from nmt.device import autocast
 from nmt.ensemble import Ensemble
+from nmt.mbr import expected_utilities, probabilities
+from nmt.metrics import Metric
 from nmt.model import Seq2Seq
 from nmt.search import Hypothesis, Searchable, SearchOptions, force, sample, search
-from nmt.subwords import Ids, Subwords, Vocabulary
+from nmt.subwords import UNK, Ids, Subwords, Vocabulary
 
 _SMALL_PRODUCT = 16**3  # torch computes products of up to so many multiplications in other ways
 _ROWS = 320  # sentences × beams advanced together
 _TOKENS = 8_000  # source or target subwords, padding included, scored together
 _ENDS = (".", "!", "?", "。", "！", "？", "।", "؟", ";", ":")  # noqa: RUF001
-
-
-Links = tuple[tuple[int, int], ...]
-"""An alignment: (source, target) numbers, in order."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,11 @@ class Candidate:
     text: str
     score: float  # what it is ranked by
     log_probability: float
-    words: Links = ()  # which whitespace words stand for which, where attention was asked for
-    subwords: Links = ()
+    length_ratio: float | None = None  # its subwords over the source's; None for a blank line
+    truncated: bool = False  # whether it ended at the length limit, in any of its parts
+    attention: tuple[Attention, ...] = field(
+        default=(), compare=False
+    )  # of each part, if asked for
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,15 @@ class Translator:
         options: SearchOptions,
         longest: int,
         precision: str = "fp32",
+        utility: Metric | None = None,
     ) -> None:
-        """Args: longest: subwords of a line above which it is translated in pieces."""
+        """Args:
+        longest: subwords of a line above which it is translated in pieces.
+        utility: candidates are ranked by what they are expected to score, for minimum Bayes risk.
+        """
         self.model: Model = model
         self.vocabulary, self.options = vocabulary, options
-        self.longest, self.precision = longest, precision
+        self.longest, self.precision, self.utility = longest, precision, utility
         self.device = next(model.parameters()).device
         # The smallest product of a step is attention over a memory of SHORTEST positions.
         rows = max(4, _SMALL_PRODUCT // (SHORTEST * _narrowest(model)) + 1)
@@ -88,10 +94,11 @@ class Translator:
         pieces = self._pieces(lines)
         flat = [piece for line in pieces for piece in line]
         found = iter(self._search(flat))
-        return [
-            _join(line, parts, [next(found) for _ in parts], self.vocabulary)
+        joined = [
+            _join(line, parts, [next(found) for _ in parts], self.vocabulary, self.options)
             for line, parts in zip(lines, pieces, strict=True)
         ]
+        return [self._least_risk(each) for each in joined] if self.utility else joined
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[Hypothesis]:
         """What the model gives to known translations, each as one piece, however long."""
@@ -117,6 +124,20 @@ class Translator:
         with autocast(self.device, self.precision):
             memory = self.model.encode(source.to(self.device), lengths.to(self.device))
             return force(self.model, memory, targets, self.options)
+
+    def _least_risk(self, translation: Translation) -> Translation:
+        """The candidates ranked by expected utility, those that read alike only once."""
+        candidates, metric = translation.candidates, self.utility
+        if metric is None or is_blank(translation.source):
+            return translation
+        weights = probabilities([c.log_probability for c in candidates])
+        if self.options.sampling:
+            weights = np.full(len(candidates), 1 / len(candidates))
+        expected = expected_utilities([c.text for c in candidates], weights, metric)
+        judged = [replace(c, score=float(e)) for c, e in zip(candidates, expected, strict=True)]
+        judged.sort(key=lambda candidate: -candidate.score)
+        different = {candidate.text: candidate for candidate in reversed(judged)}
+        return replace(translation, candidates=tuple(reversed(different.values())))
 
     def _pieces(self, lines: Sequence[str]) -> list[list[Ids]]:
         """The ids of each line, cut where they are too long; nothing for a blank line."""
@@ -186,63 +207,62 @@ def split_long(ids: Ids, longest: int, subwords: Subwords) -> list[Ids]:
 
 
 def _join(
-    line: str, sources: Sequence[Ids], parts: Sequence[list[Hypothesis]], vocabulary: Vocabulary
+    line: str,
+    sources: Sequence[Ids],
+    parts: Sequence[list[Hypothesis]],
+    vocabulary: Vocabulary,
+    options: SearchOptions,
 ) -> Translation:
     """Put the pieces of a line together again: best with best, second with second, …"""
     if not parts:
         return Translation(line, (Candidate("", 0.0, 0.0),))
+    spelled = _spelled(line, sources, vocabulary.source) if options.attention else []
+    limits = options.longest(torch.tensor([len(ids) + 1 for ids in sources])).tolist()
+    subwords = sum(map(len, sources))
     joined = []
     for rank in range(min(map(len, parts))):
         chosen = [part[rank] for part in parts]
-        text = " ".join(filter(None, (vocabulary.target.decode(h.ids) for h in chosen)))
-        score = sum(h.score for h in chosen) / len(chosen)
-        log_probability = sum(h.log_probability for h in chosen)
-        words, subwords = _links(sources, chosen, vocabulary)
-        joined.append(Candidate(text, score, log_probability, words, subwords))
+        attention = tuple(
+            _attention(ids, pieces, hypothesis, vocabulary, options)
+            for ids, pieces, hypothesis in zip(sources, spelled, chosen, strict=False)
+            if hypothesis.attention is not None
+        )
+        if attention and options.unknown:
+            texts = [text_of(part.target) for part in attention]
+        else:
+            texts = [vocabulary.target.decode(hypothesis.ids) for hypothesis in chosen]
+        joined.append(
+            Candidate(
+                " ".join(filter(None, texts)),
+                sum(h.score for h in chosen) / len(chosen),
+                sum(h.log_probability for h in chosen),
+                sum(len(h.ids) for h in chosen) / subwords,
+                any(len(h.ids) + 1 >= limit for h, limit in zip(chosen, limits, strict=True)),
+                attention,
+            )
+        )
     return Translation(line, tuple(joined))
 
 
-def _links(
-    sources: Sequence[Ids], parts: Sequence[Hypothesis], vocabulary: Vocabulary
-) -> tuple[Links, Links]:
-    """Which word, and which subword, of the line stands for which of its translation: each target
-    subword with the source subword that the attention's weight was largest on."""
-    words, subwords = set[tuple[int, int]](), list[tuple[int, int]]()
-    before = {"source": (0, 0), "target": (0, 0)}  # words and subwords of earlier parts
-    for source, part in zip(sources, parts, strict=True):
-        if part.attention is None:
-            return (), ()
-        source_words, target_words = (
-            _words(ids, side, before[name][0])
-            for name, ids, side in (
-                ("source", source, vocabulary.source),
-                ("target", part.ids, vocabulary.target),
-            )
-        )
-        best = part.attention[:-1, : len(source)].argmax(axis=1) if source else []
-        for target, at in enumerate(int(at) for at in best):
-            subwords.append((before["source"][1] + at, before["target"][1] + target))
-            words.add((source_words[at], target_words[target]))
-        before = {
-            "source": (max(source_words) + 1, before["source"][1] + len(source)),
-            "target": (
-                max(target_words, default=before["target"][0] - 1) + 1,
-                before["target"][1] + len(part.ids),
-            ),
-        }
-    return tuple(sorted(words)), tuple(subwords)
+def _spelled(line: str, sources: Sequence[Ids], subwords: Subwords) -> list[tuple[str, ...]]:
+    """Each part's subwords as the line has them, what the vocabulary does not know included."""
+    pieces = iter(subwords.surfaces(line))
+    return [tuple(islice(pieces, len(ids))) for ids in sources]
 
 
-def _words(ids: Sequence[int], subwords: Subwords, first: int) -> list[int]:
-    """The number of each subword's whitespace word, counted from `first`.
-
-    A word's mark alone, with no letter before the next mark, is no word: it goes with the one
-    before it.
-    """
-    number, begun, numbers = first - 1, True, []
-    for piece in subwords.pieces(ids):
-        begun = begun or piece.startswith("▁")
-        if begun and piece.strip("▁"):
-            number, begun = number + 1, False
-        numbers.append(max(first, number))
-    return numbers
+def _attention(
+    ids: Ids,
+    pieces: tuple[str, ...],
+    hypothesis: Hypothesis,
+    vocabulary: Vocabulary,
+    options: SearchOptions,
+) -> Attention:
+    assert hypothesis.attention is not None
+    target = tuple(vocabulary.target.pieces(hypothesis.ids))
+    attention = Attention(pieces, target, hypothesis.attention)
+    if not options.unknown:
+        return attention
+    unknown, produced = (
+        [at for at, each in enumerate(side) if each == UNK] for side in (ids, hypothesis.ids)
+    )
+    return replace_unknown(attention, unknown, produced) if unknown or produced else attention

@@ -13,6 +13,7 @@ from conftest import toy_pairs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nmt.alignment import subword_links, word_links
 from nmt.checkpoint import load
 from nmt.device import Device
 from nmt.ensemble import Ensemble, Mean
@@ -147,10 +148,11 @@ def test_alignments_link_every_subword_and_stay_within_the_words(translator: Tra
     assert [t.text for t in aligned] == [t.text for t in translator.translate(lines)]
     for line, translation in zip(lines, aligned, strict=True):
         best = translation.candidates[0]
-        assert [target for _, target in best.subwords] == list(range(len(best.subwords)))
-        assert {target for _, target in best.words} >= set(range(len(best.text.split())))
-        assert all(0 <= source < len(line.split()) for source, _ in best.words)
-        assert list(best.words) == sorted(set(best.words))
+        words, subwords = word_links(best.attention), subword_links(best.attention)
+        assert [target for _, target in subwords] == list(range(len(subwords)))
+        assert {target for _, target in words} >= set(range(len(best.text.split())))
+        assert all(0 <= source < len(line.split()) for source, _ in words)
+        assert list(words) == sorted(set(words))
 
 
 def test_alignments_are_written_as_pharaoh_did(translator: Translator) -> None:

@@ -1,0 +1,54 @@
+"""What a word is, in whatever script, for rules about text."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+# Scripts that put no space between words: Thai and Lao, Burmese, Khmer, Chinese and Japanese.
+_UNSPACED = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x2E80, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+_JOINERS = "\u200c\u200d"
+
+
+def words(text: str) -> list[tuple[int, int]]:
+    """Where each word starts and ends.
+
+    A word is a run of letters, marks and digits, in scripts without spaces each letter with its
+    marks; a symbol is a word of its own.
+    """
+    spans: list[tuple[int, int]] = []
+    before = "space"
+    for at, character in enumerate(text):
+        kind = _kind(character)
+        goes_on = kind == "mark" or (kind == "letter" and before == "letter")
+        if goes_on and before != "space":
+            spans[-1] = (spans[-1][0], at + 1)
+        elif kind != "space":
+            spans.append((at, at + 1))
+        if kind != "mark" or before == "space":
+            before = kind
+    return spans
+
+
+def has_letters(word: str) -> bool:
+    """Whether a word has a letter or digit, and is no symbol."""
+    return any(map(str.isalnum, word))
+
+
+@lru_cache(1 << 16)
+def _kind(character: str) -> str:
+    category = unicodedata.category(character)[0]
+    if character in _JOINERS or category == "M":
+        return "mark"
+    if any(first <= ord(character) <= last for first, last in _UNSPACED) and category == "L":
+        return "unspaced"
+    if category in "LN":
+        return "letter"
+    return "space" if character.isspace() or category in "ZC" else "symbol"
