@@ -484,6 +484,64 @@ def test_options_of_sampling_need_it(run: Path) -> None:
     assert "--min-length 5 is more than --max-length 2" in said
 
 
+def test_minimum_bayes_risk_ranks_by_expected_utility(run: Path) -> None:
+    lines = b"ba ce di\n\nfo gu ha je\n"
+    for more in ((), ("--sample", "--candidates", "12", "--utility", "bleu")):
+        words = ("translate", run, "--mbr", *more, "--n-best", "3", "--format", "jsonl")
+        first, blank, last = map(json.loads, nmt(*words, stdin=lines).lines)
+        for record in (first, last):
+            scores = [each["score"] for each in record["candidates"]]
+            texts = [each["translation"] for each in record["candidates"]]
+            assert scores == sorted(scores, reverse=True) and 0 <= scores[-1] <= scores[0] <= 100.1
+            assert len(set(texts)) == len(texts)
+        assert blank["translation"] == ""
+        assert nmt(*words, stdin=lines).lines == nmt(*words, stdin=lines).lines
+    assert "--utility needs --mbr" in fails("translate", run, "--utility", "bleu")
+    assert "leave --beam out" in fails("translate", run, "--mbr", "--candidates", 9, "--beam", 3)
+    said = fails("translate", run, "--mbr", "--candidates", "4", "--n-best", "5")
+    assert "use --candidates 5" in said
+
+
+def test_suspect_lines_are_marked(run: Path) -> None:
+    lines = b"ba ce 250\n\n"
+    record, blank = (
+        json.loads(line) for line in nmt("translate", run, "--format", "jsonl", stdin=lines).lines
+    )
+    assert "lost-number" in record["suspect"] and "score" not in record["suspect"]
+    assert record["length_ratio"] > 0 and 0 < record["coverage"] <= 1
+    assert (blank["suspect"], blank["length_ratio"], blank["coverage"]) == ([], None, None)
+    words = ("translate", run, "--format", "tsv")
+    marked = nmt(*words, "--flag-below", "0", stdin=lines).lines
+    assert "lost-number" in marked[0].split("\t")[2] and marked[0].endswith("score")
+    assert marked[1] == "\t0.0000\t"
+    assert "score" not in nmt(*words, "--flag-below=-99", stdin=lines).lines[0].split("\t")[2]
+    assert "plain text has no place for marks" in fails("translate", run, "--flag-below", "-1")
+    short = nmt("translate", run, "--format", "jsonl", "--max-length", "1", stdin=b"ba ce di fo\n")
+    assert "truncated" in json.loads(short.out)["suspect"]
+
+
+def test_unknown_words_are_carried_over(run: Path) -> None:
+    lines = "ba ce Жуков\n東京 di\n".encode()
+    found = nmt("translate", run, "--replace-unknown", stdin=lines).lines
+    assert "Жуков" in found[0].split() and "東京" in found[1].split()
+    known = b"ba ce\ndi fo gu\n"
+    assert (
+        nmt("translate", run, "--replace-unknown", stdin=known).lines
+        == nmt("translate", run, stdin=known).lines
+    )
+
+
+def test_attention_is_drawn_for_each_line(run: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "a.svg"
+    lines = b"ba ce\n\ndi fo\n"
+    result = nmt("translate", run, "--attention-plot", picture, stdin=lines)
+    assert result.lines == nmt("translate", run, stdin=lines).lines
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-3.svg", "a.svg"]
+    result = nmt("translate", run, "--attention-plot", "-", stdin=b"ba ce\n")
+    assert len(result.lines) == 1 and "</s>" in result.err
+    assert ".png" in fails("translate", run, "--attention-plot", tmp_path / "a.gif")
+
+
 def test_pairs_are_scored_line_by_line(run: Path, tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path, "s", [("ba ce", "ba ce"), ("", ""), ("di", "fo gu")])
     plain = nmt("score", run, *corpus)
