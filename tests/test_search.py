@@ -105,6 +105,14 @@ def test_beam_one_is_greedy() -> None:
         assert search(Scripted(), memory([seed]), options)[0][0].ids == tuple(ids)
 
 
+def test_an_unknown_token_is_produced_only_where_it_is_asked_for() -> None:
+    asked = replace(OPTIONS, unknown=True)
+    seeds = list(range(20))
+    plain, allowed = (search(Scripted(), memory(seeds), options) for options in (OPTIONS, asked))
+    assert not any(UNK in h.ids for found in plain for h in found)
+    assert any(UNK in found[0].ids for found in allowed)
+
+
 def test_a_score_is_the_forced_score() -> None:
     for seed in range(10):
         for hypothesis in search(Scripted(), memory([seed]), OPTIONS)[0]:

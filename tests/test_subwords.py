@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import toy_pairs
 
+from nmt.alignment import text_of
 from nmt.config import DataSettings
 from nmt.subwords import BOS, EOS, PAD, UNK, Vocabulary
 
@@ -73,6 +74,17 @@ def test_specials_are_where_they_are_named() -> None:
     subwords = Vocabulary.learn(LINES, LINES, DataSettings(vocab_size=40)).source
     assert subwords.pieces([PAD, BOS, EOS, UNK]) == ["<pad>", "<s>", "</s>", "<unk>"]
     assert not {PAD, BOS, EOS} & {i for ids in subwords.encode(LINES) for i in ids}
+
+
+def test_surfaces_are_the_subwords_with_the_unknown_spelled() -> None:
+    subwords = Vocabulary.learn(LINES, LINES, DataSettings(vocab_size=40)).source
+    for line in [*LINES[:20], "ba Жуков ce", "東京ba"]:
+        (ids,) = subwords.encode([line])
+        surfaces = subwords.surfaces(line)
+        assert text_of(surfaces) == line
+        for spelled, piece, number in zip(surfaces, subwords.pieces(ids), ids, strict=True):
+            assert number == UNK or spelled == piece
+        assert text_of(subwords.pieces(ids)) == subwords.decode(ids)
 
 
 def test_decoded_text_is_one_line() -> None:

@@ -76,6 +76,14 @@ def test_newlines_out_are_newlines_in_for_any_text(translator: Translator, text:
     assert stream(translator, data).count(b"\n") == data.count(b"\n")
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=40))
+def test_copying_unknown_words_keeps_the_lines(translator: Translator, text: str) -> None:
+    copying = other(translator, attention=True, unknown=True)
+    data = text.encode("utf-8", "surrogatepass")
+    assert stream(copying, data).count(b"\n") == data.count(b"\n")
+
+
 def test_a_missing_final_newline_stays_missing(translator: Translator) -> None:
     assert not stream(translator, b"ba\nce").endswith(b"\n")
     assert stream(translator, b"ba\nce\n").endswith(b"\n")
