@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_training, toy_pairs, train, write_corpus
 
 from nmt.alignment import (
     Attention,
@@ -20,6 +19,7 @@ from nmt.alignment import (
 from nmt.checkpoint import load
 from nmt.device import Device
 from nmt.search import SearchOptions
+from nmt.subwords import UNK
 from nmt.translate import Translator
 
 
@@ -81,28 +81,21 @@ def test_a_produced_unknown_becomes_the_word_it_looked_at() -> None:
     assert replaced(attention, [], [2]) == "Mr Meier laughs"
 
 
-def test_a_trained_model_carries_unknown_words_over(tmp_path: Path, device: Device) -> None:
-    """Of the training's rare characters none is in the vocabulary: the model learns `<unk>`."""
-    pairs = [
-        (f"{source} {chr(0x4E00 + number)}", f"{target} {chr(0x4E00 + number)}")
-        if number % 12 == 0
-        else (source, target)
-        for number, (source, target) in enumerate(toy_pairs(1_200, 1))
-    ]
-    corpus = write_corpus(tmp_path, "train", pairs)
-    training = make_training(tmp_path, corpus, train__max_steps=200, train__validate_every=100)
-    train(training)
-    trained = load(tmp_path / "run", device.torch)
-    options = SearchOptions(attention=True, unknown=True)
-    translator = Translator(trained.model, trained.vocabulary, options, 50)
-    lines = ["ba ce Ω", "di fo Жуков", "gu 東京"]
-    assert all(3 in ids for ids in trained.vocabulary.source.encode(lines))
-    plain = Translator(trained.model, trained.vocabulary, SearchOptions(), 50)
-    for line, with_them, without in zip(
-        lines, translator.translate(lines), plain.translate(lines), strict=True
-    ):
-        unknown = line.split()[-1]
-        assert with_them.text.split()[-1] == unknown
-        assert unknown not in without.text and "<unk>" not in with_them.text
-        target = max(number for _, number in word_links(with_them.candidates[0].attention))
-        assert target == len(with_them.text.split()) - 1
+def test_a_trained_model_carries_unknown_words_over(run: Path, device: Device) -> None:
+    trained = load(run, device.torch)
+    plain, copying = (
+        Translator(trained.model, trained.vocabulary, options, 50)
+        for options in (SearchOptions(), SearchOptions(attention=True, unknown=True))
+    )
+    lines = ["ba ce Ω", "Жуков di fo", "gu 東京 ha je", "ki 😀😀 lo", "ba ce"]
+    unknown = ["Ω", "Жуков", "東京", "😀😀"]
+    for word, ids in zip(unknown, trained.vocabulary.source.encode(lines[:4]), strict=True):
+        assert UNK in ids, word
+    found, without = (translator.translate(lines) for translator in (copying, plain))
+    for word, line, before in zip(unknown, found, without, strict=False):
+        assert line.text.split().count(word) == 1 and word not in before.text
+        links = word_links(line.candidates[0].attention)
+        at = (line.source.split().index(word), line.text.split().index(word))
+        assert at in links
+        assert {target for _, target in links} == set(range(len(line.text.split())))
+    assert found[4].text == without[4].text
