@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import islice
@@ -27,7 +27,9 @@ from nmt.errors import CorpusError, NmtError, SettingsError
 
 if TYPE_CHECKING:
     from nmt.checkpoint import Trained
+    from nmt.constraints import Terminology
     from nmt.corpus import Corpus
+    from nmt.search import Sampling
     from nmt.tensorboard import TensorBoardView
     from nmt.training import Training
     from nmt.translate import Translator
@@ -80,6 +82,9 @@ def _set_debug(value: bool) -> bool:
 
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+RunNames = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's folder; several, RUN1,RUN2, as one model.")
+]
 RunFolders = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="A run's folder; several are compared.")
 ]
@@ -114,6 +119,15 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Another seed, another tra
 DeviceOption = Annotated[DeviceName, typer.Option("--device", help="Where to compute.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
 Beam = Annotated[int | None, typer.Option(min=1, help="Hypotheses searched at once; 1 is greedy.")]
+LengthPenalty = Annotated[
+    float | None, typer.Option(min=0, max=10, help="More for longer translations; 1: a mean.")
+]
+SearchAssignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="translate.KEY=VALUE", help="One setting of the search; repeatable."
+    ),
+]
 Precision = Annotated[PrecisionName, typer.Option(help="Arithmetic of the search.")]
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the translations go.")]
 Quiet = Annotated[
@@ -269,9 +283,7 @@ def average(
 
 @app.command()
 def translate(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's folder; several, RUN1,RUN2, as one model.")
-    ],
+    run: RunNames,
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="Lines to translate; stdin without it.")
     ] = None,
@@ -279,6 +291,8 @@ def translate(
         MeanName, typer.Option(help="What of several runs is averaged.")
     ] = MeanName.probabilities,
     beam: Beam = None,
+    length_penalty: LengthPenalty = None,
+    assignments: SearchAssignments = None,
     n_best: Annotated[int, typer.Option(min=1, help="Candidates written for each line.")] = 1,
     format: Annotated[
         FormatName, typer.Option(help="tsv and jsonl carry scores.")
@@ -314,6 +328,16 @@ def translate(
     no_repeat_ngram: Annotated[
         int | None, typer.Option(min=1, help="No run of so many subwords occurs twice.")
     ] = None,
+    prefix_column: Annotated[
+        bool,
+        typer.Option("--prefix-column", help="Lines are SOURCE, TAB, how the translation begins."),
+    ] = False,
+    terms: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.tsv", help="SOURCE, TAB, TARGET: words that must be translated so."
+        ),
+    ] = None,
     output: Output = None,
     precision: Precision = PrecisionName.auto,
     device: DeviceOption = DeviceName.auto,
@@ -322,6 +346,7 @@ def translate(
     debug: Debug = False,
 ) -> None:
     """Translate lines: stdin (or FILE) to stdout."""
+    from nmt.constraints import Terminology
     from nmt.search import Sampling
     from nmt.stream import Layout, translate_stream
 
@@ -337,11 +362,6 @@ def translate(
     aligned = alignments or subword_alignments
     if aligned and format is FormatName.text:
         raise SettingsError("plain text has no place for alignments", "use --format tsv or jsonl")
-    if max_length is not None and (min_length or 0) > max_length:
-        raise SettingsError(
-            f"--min-length {min_length} is more than --max-length {max_length}",
-            "change one of them",
-        )
     members = [_load(folder, device, threads) for folder in _runs(run)]
     for member in members:
         if aligned and member.model.attention is None:
@@ -349,16 +369,20 @@ def translate(
                 f"{member.run.path}: this model has no attention, and so no alignments",
                 "train one with model.attention = 'dot', say",
             )
+    asked = _asked_of_search(
+        assignments,
+        beam=beam,
+        length_penalty=length_penalty,
+        min_length=min_length,
+        max_length=max_length,
+        no_repeat_ngram=no_repeat_ngram,
+    )
+    sampling = Sampling(**given) if sample else None
+    if sample:
+        asked = {"translate.beam": n_best, "translate.groups": 1} | asked
+    terminology = Terminology.read(terms) if terms else None
     translator = _translator(
-        members,
-        beam or (n_best if sample else None),
-        precision,
-        sampling=Sampling(**given) if sample else None,
-        attention=aligned,
-        min_length=min_length or 0,
-        max_length=max_length or 0,
-        no_repeat=no_repeat_ngram or 0,
-        mean=ensemble.value,
+        members, asked, precision, aligned, sampling, ensemble.value, terminology
     )
     if n_best > translator.options.beam:
         raise SettingsError(
@@ -370,16 +394,16 @@ def translate(
     )
     layout = Layout(format.value, n_best, align)
     with _reading(file) as source, _writing(output) as sink:
-        translate_stream(translator, source, sink, layout, console.warn)
+        translate_stream(translator, source, sink, layout, console.warn, prefix_column)
 
 
 @app.command()
 def score(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's folder; several, RUN1,RUN2, as one model.")
-    ],
+    run: RunNames,
     corpus: CorpusWords,
     langs: Langs = None,
+    length_penalty: LengthPenalty = None,
+    assignments: SearchAssignments = None,
     tokens: Annotated[
         bool, typer.Option("--tokens", help="The log-probability of each subword too.")
     ] = False,
@@ -397,7 +421,8 @@ def score(
     from nmt.stream import scored_line
 
     pairs = _corpus(corpus, langs).pairs()
-    translator = _translator([_load(r, device, threads) for r in _runs(run)], None, precision)
+    asked = _asked_of_search(assignments, length_penalty=length_penalty)
+    translator = _translator([_load(r, device, threads) for r in _runs(run)], asked, precision)
     with _writing(output) as sink:
         while block := list(islice(pairs, 2_000)):
             found = translator.score([p.source for p in block], [p.target for p in block])
@@ -413,6 +438,8 @@ def evaluate(
     corpus: CorpusWords,
     langs: Langs = None,
     beam: Beam = None,
+    length_penalty: LengthPenalty = None,
+    assignments: SearchAssignments = None,
     hypotheses: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Score these translations instead.")
     ] = None,
@@ -429,6 +456,7 @@ def evaluate(
     from nmt.evaluate import encode, perplexity, score_translations
     from nmt.files import replacing
 
+    asked = _asked_of_search(assignments, beam=beam, length_penalty=length_penalty)
     pairs = list(_corpus(corpus, langs).pairs())
     if not pairs:
         raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
@@ -443,7 +471,7 @@ def evaluate(
         translations = list(read_lines(hypotheses))
         _refuse_unequal(hypotheses, len(translations), len(pairs))
     else:
-        translator = _translator([trained], beam, precision)
+        translator = _translator([trained], asked, precision)
         translations = [t.text for t in translator.translate([pair.source for pair in pairs])]
     if output:
         with replacing(output) as beside:
@@ -561,33 +589,48 @@ def _runs(text: str) -> list[Path]:
     return [Path(text)] if Path(text).exists() else [Path(name) for name in text.split(",")]
 
 
+def _asked_of_search(assignments: list[str] | None, **options: Any) -> dict[str, Any]:
+    """The settings of [translate] that a command names; an option of its own wins over --set."""
+    from nmt.config import layer_from_assignments
+
+    named = {f"translate.{key}": value for key, value in options.items() if value is not None}
+    return layer_from_assignments(assignments or [], "translate") | named
+
+
 def _translator(
     members: Sequence[Trained],
-    beam: int | None,
+    asked: Mapping[str, Any],
     precision: PrecisionName,
+    attention: bool = False,
+    sampling: Sampling | None = None,
     mean: Literal["probabilities", "logits"] = "probabilities",
-    **more: Any,
+    terminology: Terminology | None = None,
 ) -> Translator:
     """One run, or several as an ensemble, of which the first one's settings count.
 
     Args:
-        more: options of the search beside those that the run has settings for.
+        asked: settings of the search that replace the run's.
     """
     from nmt.checkpoint import ensemble
+    from nmt.config import flat, settings_from
     from nmt.search import SearchOptions
     from nmt.translate import Translator
 
-    trained, settings = members[0], members[0].settings
+    trained = members[0]
     model = trained.model if len(members) == 1 else ensemble(members, mean)
-    options = SearchOptions(
-        beam=beam or settings.translate.beam,
-        length_penalty=settings.translate.length_penalty,
-        max_ratio=settings.translate.max_ratio,
-        max_extra=settings.translate.max_extra,
-        **more,
-    )
+    settings = settings_from(flat(trained.settings), asked)
+    options = SearchOptions.of(settings.translate, attention, sampling)
+    if options.groups > 1 and (sampling or terminology):
+        raise SettingsError(
+            f"{'--sample' if sampling else '--terms'} cannot be used with "
+            f"translate.groups = {options.groups}",
+            "set translate.groups to 1",
+        )
+    if sampling and terminology:
+        raise SettingsError("--terms are searched for, not drawn", "leave --sample or --terms out")
     chosen = "bf16" if precision is PrecisionName.bf16 else "fp32"
-    return Translator(model, trained.vocabulary, options, settings.data.max_length, chosen)
+    longest = settings.data.max_length
+    return Translator(model, trained.vocabulary, options, longest, chosen, terminology)
 
 
 def _board(folder: Path | None, run: Path) -> TensorBoardView | None:

@@ -46,16 +46,23 @@ def translate_stream(
     sink: BinaryIO,
     layout: Layout,
     warn: Callable[[str], None],
+    prefixed: bool = False,
 ) -> None:
     """Translate everything that `source` has to say.
 
     Args:
-        warn: told once when bytes are not UTF-8.
+        warn: told once when bytes are not UTF-8, and what could not be done for which line.
+        prefixed: whether lines have a second column, with what their translations begin with.
     """
+    count = 0
     for lines in _prompt_batches(_lines(source, warn)):
-        for line, translation in zip(
-            lines, translator.translate([line.text for line in lines]), strict=True
-        ):
+        columns = [line.text.partition("\t") if prefixed else (line.text, "", "") for line in lines]
+        sources, prefixes = [each[0] for each in columns], [each[2] for each in columns]
+        translations = translator.translate(sources, prefixes)
+        for line, translation in zip(lines, translations, strict=True):
+            count += 1
+            for unmet in translation.unmet:
+                warn(f"line {count}: {unmet}")
             text = "\n".join(layout.lines(translation))
             sink.write(f"{text}\n".encode() if line.ended else text.encode())
         sink.flush()

@@ -481,7 +481,83 @@ def test_alignments_have_a_column_and_a_key(run: Path) -> None:
 def test_options_of_sampling_need_it(run: Path) -> None:
     assert "--top-k needs --sample" in fails("translate", run, "--top-k", "3")
     said = fails("translate", run, "--min-length", "5", "--max-length", "2")
-    assert "--min-length 5 is more than --max-length 2" in said
+    assert "translate.min_length = 5 is more than translate.max_length = 2" in said
+
+
+def test_every_setting_of_the_search_can_be_given(run: Path, toy: Files) -> None:
+    def translated(*more: str) -> list[str]:
+        result = nmt("translate", run, *more, stdin=b"ba ce di fo\ndi fo gu\n")
+        assert result.code == 0, result.err
+        return result.lines
+
+    assert translated("--beam=2") == translated("--set=translate.beam=2")
+    assert translated("--beam=2") == translated("--beam=2", "--set=translate.beam=5")
+    long = translated("--set=translate.min_length=20", "--set=translate.max_length=20")
+    pairs = zip(long, translated(), strict=True)
+    assert all(len(forced.split()) > len(plain.split()) for forced, plain in pairs)
+    words = ("score", run, *toy["valid"], "--format=tsv")
+    plain, unranked = nmt(*words), nmt(*words, "--set=translate.length_penalty=0")
+    assert [line.split("\t")[0] for line in plain.lines] == [
+        line.split("\t")[1] for line in unranked.lines
+    ]
+    scored = [
+        nmt("evaluate", run, *toy["valid"], "--json", *more).out
+        for more in ((), ("--set=translate.max_length=1",), ("--length-penalty=1",))
+    ]
+    assert scored[0] != scored[1] and scored[0] == scored[2]
+
+
+def test_settings_of_the_search_that_cannot_be(run: Path, toy: Files) -> None:
+    for command, more in (("translate", ()), ("score", toy["valid"])):
+        said = fails(command, run, *more, "--set=model.hidden=3")
+        assert "only [translate] can be set here" in said
+    begin = ("translate", run)
+    assert "translate.groups = 2" in fails(*begin, "--beam=3", "--set=translate.groups=2")
+    assert "--sample" in fails(*begin, "--sample", "--n-best=2", "--set=translate.groups=2")
+    assert "translate.beam: expected" in fails(*begin, "--set=translate.beam=many")
+
+
+def test_a_run_from_before_a_setting_existed(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "old")
+    config = tmp_path / "old" / "config.toml"
+    head, _, _ = config.read_text(encoding="utf-8").partition("[translate]")
+    config.write_text(f"{head}[translate]\nbeam = 5\n", encoding="utf-8")
+    lines = b"ba ce di\n"
+    assert (
+        nmt("translate", tmp_path / "old", stdin=lines).out
+        == nmt("translate", run, stdin=lines).out
+    )
+
+
+def test_a_second_column_begins_the_translation(run: Path) -> None:
+    long = "ba " * 90
+    stdin = f"ba ce\tdi f\n\nba ce\n\tdi\nba\t{long}\n".encode()
+    result = nmt("translate", run, "--prefix-column", stdin=stdin)
+    begun, blank, plain, only, beyond = result.lines
+    assert begun.startswith("di f") and (blank, only, beyond) == ("", "di", long)
+    assert [plain] == nmt("translate", run, stdin=b"ba ce\n").lines
+    assert result.err.startswith("warning: line 5: the prefix has ")
+    assert result.err.count("\n") == 1
+    drawn = nmt("translate", run, "--prefix-column", "--sample", "--n-best=3", stdin=stdin)
+    assert len(drawn.lines) == 15 and all(line.startswith("di f") for line in drawn.lines[:3])
+
+
+def test_terms_must_appear(run: Path, tmp_path: Path) -> None:
+    terms = tmp_path / "terms.tsv"
+    terms.write_text("ba\ttu lo\nce\t東京\n", encoding="utf-8")
+    result = nmt("translate", run, "--terms", terms, stdin=b"di\nba di\n\nce ba\n")
+    assert result.code == 0
+    assert ["tu lo" in line for line in result.lines] == [False, True, False, True]
+    assert result.err.startswith("warning: line 4: '東京' has characters that the model cannot")
+    assert "--sample" in fails("translate", run, "--terms", terms, "--sample")
+    for missing in (tmp_path / "no.tsv", tmp_path):
+        assert f"{missing}: cannot be read" in fails("translate", run, "--terms", missing)
+    said = fails(
+        "translate", run, "--terms", terms, "--beam=4", "--set=translate.groups=2", stdin=b"ba\n"
+    )
+    assert "translate.groups = 2" in said
+    terms.write_text("ba\n")
+    assert "terms.tsv:1: is no pair of terms" in fails("translate", run, "--terms", terms)
 
 
 def test_pairs_are_scored_line_by_line(run: Path, tmp_path: Path) -> None:
