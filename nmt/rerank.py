@@ -1,0 +1,149 @@
+"""Choosing among the candidates of each line by weighted features, and weights that choose well.
+
+The weights are found by minimum error rate training (Och 2003): along a line through the space of
+weights, the choice changes only where the lines of two candidates cross, so the best place on it
+is found exactly, however rugged the metric is.
+
+    N lines, K candidates, F features, C counts of a metric
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.metrics import Array, Metric
+
+_LEVEL = 1e-9  # slopes and gains below this are none
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Weights, and what they score."""
+
+    weights: Array  # [F], the first of them 1
+    score: float
+
+
+def chosen(features: Array, weights: Array) -> NDArray[np.intp]:
+    """The best candidate of each line, by features [N, K, F] and weights [F]: [N]."""
+    best: NDArray[np.intp] = (features @ weights).argmax(axis=1)
+    return best
+
+
+def tuned(
+    features: Array,
+    candidates: Sequence[Sequence[str]],
+    references: Sequence[str],
+    metric: Metric,
+    restarts: int = 8,
+    seed: int = 1,
+) -> Tuned:
+    """The weights whose choices score best over the whole corpus.
+
+    Only proportions matter, so the first weight is always 1: let the first feature be the one that
+    is never to count against a candidate, its log-probability.
+
+    Args:
+        features: [N, K, F]; a line with fewer candidates than others repeats one of them.
+        restarts: searches from random weights, beside the one from (1, 0, 0, …).
+    """
+    pairs = zip(candidates, references, strict=True)
+    counts = np.stack([metric.counts(each, [reference])[:, 0] for each, reference in pairs])
+    return _tuned(features, counts, metric.score, restarts, seed)
+
+
+def _tuned(
+    features: Array, counts: Array, score: Callable[[Array], Array], restarts: int, seed: int
+) -> Tuned:
+    """The same from each candidate's counts [N, K, ...] and the score of their sums."""
+    spread = features.std(axis=(0, 1))
+    spread = np.where(spread > _LEVEL, spread, 1.0)
+    generator, size = np.random.default_rng(seed), features.shape[2]
+    search = _LineSearch(features / spread, counts, score)
+    best: Tuned | None = None
+    for number in range(restarts + 1):
+        start = np.eye(size)[0] + (generator.normal(size=size) if number else 0)
+        start[0] = 1.0
+        found = _climbed(search, start, generator)
+        if best is None or found.score > best.score + _LEVEL:
+            best = found
+    assert best is not None
+    weights = best.weights / spread
+    return Tuned(weights / weights[0], best.score)
+
+
+def _climbed(search: _LineSearch, weights: Array, generator: np.random.Generator) -> Tuned:
+    """Go along every axis but the first, and as many random directions, until nothing is gained."""
+    size, best = len(weights), search.score_of(weights)
+    improved = size > 1
+    while improved:
+        axes, others = np.eye(size)[1:], generator.normal(size=(size - 1, size))
+        others[:, 0] = 0.0
+        improved = False
+        for direction in (*axes, *others):
+            step, score = search.best(weights, direction)
+            if score > best + _LEVEL:
+                weights, best, improved = weights + step * direction, score, True
+    return Tuned(weights, best)
+
+
+@dataclass(frozen=True)
+class _LineSearch:
+    """Where along weights + step · direction the metric is best."""
+
+    features: Array  # [N, K, F]
+    counts: Array  # [N, K, ...]
+    score: Callable[[Array], Array]  # of sums of counts
+
+    def score_of(self, weights: Array) -> float:
+        rows = np.arange(len(self.features))
+        return float(self.score(self.counts[rows, chosen(self.features, weights)].sum(axis=0)))
+
+    def best(self, weights: Array, direction: Array) -> tuple[float, float]:
+        """The step and its score: the middle of the widest of the best stretches."""
+        first, rows, steps, before, after = _crossings(
+            self.features @ weights, self.features @ direction
+        )
+        if not len(steps):
+            return 0.0, self.score_of(weights)
+        order = steps.argsort(kind="stable")
+        steps = steps[order]
+        changes = self.counts[rows, after][order] - self.counts[rows, before][order]
+        start = self.counts[np.arange(len(first)), first].sum(axis=0, keepdims=True)
+        scores = self.score(np.concatenate((start, start + changes.cumsum(axis=0))))
+        ends = np.concatenate(([steps[0] - 2], steps, [steps[-1] + 2]))
+        widths = np.diff(ends)
+        scores = np.where(widths > _LEVEL, scores, -np.inf)
+        place = int(np.where(scores >= scores.max() - _LEVEL, widths, -1.0).argmax())
+        return float(ends[place : place + 2].mean()), float(scores[place])
+
+
+def _crossings(
+    heights: Array, slopes: Array
+) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, NDArray[np.intp], NDArray[np.intp]]:
+    """The upper envelope of each row's K lines.
+
+    Returns:
+        The first candidate [N], for steps towards −∞; then, for each crossing, its row, its step,
+        and the candidates before and after.
+    """
+    rows = np.arange(len(heights))
+    first = np.lexsort((-heights, slopes), axis=1)[:, 0]
+    current, found = first, []
+    while len(rows):
+        rise = slopes[rows] - slopes[rows, current][:, None]
+        below = heights[rows, current][:, None] - heights[rows]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steps = np.where(rise > _LEVEL, below / rise, np.inf)
+        step = steps.min(axis=1)
+        following = np.where(steps == step[:, None], slopes[rows], -np.inf).argmax(axis=1)
+        going = np.isfinite(step)
+        rows, step, before, after = rows[going], step[going], current[going], following[going]
+        found.append((rows, step, before, after))
+        current = after
+    parts = [np.concatenate(part) for part in zip(*found, strict=True)]
+    return first, parts[0], parts[1], parts[2], parts[3]
