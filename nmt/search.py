@@ -23,6 +23,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.config import TranslateSettings
@@ -50,6 +51,7 @@ class Memory(Selectable, Protocol):
 S = TypeVar("S", bound=Selectable)
 M = TypeVar("M", bound=Memory)
 S_co = TypeVar("S_co", bound=Selectable, covariant=True)
+Numbers = TypeVar("Numbers", float, NDArray[np.float64])
 M_contra = TypeVar("M_contra", bound=Memory, contravariant=True)
 
 
@@ -138,10 +140,10 @@ class SearchOptions(TranslateSettings):
         limit = (lengths * self.min_ratio).long().clamp(min=self.min_length) + 1
         return torch.minimum(limit, self.longest(lengths))
 
-    def rank(self, log_probability: float, length: int, coverage: float) -> float:
-        """A finished hypothesis's score; `length` counts EOS."""
+    def rank(self, log_probability: Numbers, length: Numbers, coverage: Numbers) -> Numbers:
+        """A finished hypothesis's score, or those of many; `length` counts EOS."""
         norm = length if self.length_norm == "power" else (5 + length) / 6
-        score = log_probability / float(norm**self.length_penalty)
+        score: Numbers = log_probability / norm**self.length_penalty
         return score + self.word_reward * length + self.coverage_penalty * coverage
 
     @property
@@ -157,6 +159,7 @@ class Hypothesis:
     ids: tuple[int, ...]
     log_probability: float  # of all its tokens, EOS included
     score: float  # what it is ranked by
+    coverage: float = 0.0  # Σ_s log min(Σ_t a(t,s), 1), where the attention was watched
     tokens: tuple[float, ...] = ()  # log-probability of each, EOS included
     attention: np.ndarray | None = field(default=None, compare=False)  # [|ids| + 1, S], with EOS
 
@@ -267,7 +270,7 @@ def _hypothesis(
         coverage = float(covered.log().sum())
     score = options.rank(total, len(chances), coverage)
     kept = attention.cpu().numpy() if attention is not None and options.attention else None
-    return Hypothesis(tuple(ids), total, score, tuple(chances), kept)
+    return Hypothesis(tuple(ids), total, score, coverage, tuple(chances), kept)
 
 
 class _Rows(ABC, Generic[M, S]):

@@ -121,6 +121,10 @@ class Translator:
         found = iter(self._search([piece for plan in plans for piece in plan.pieces]))
         return [_join(plan, [next(found) for _ in plan.pieces], self.vocabulary) for plan in plans]
 
+    def hypotheses(self, lines: Sequence[str]) -> list[list[Hypothesis]]:
+        """What the search finished for each line, best first, each as one piece, however long."""
+        return self._search([_Piece(ids) for ids in self.vocabulary.source.encode(lines)])
+
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[Hypothesis]:
         """What the model gives to known translations, each as one piece, however long."""
         source_ids = self.vocabulary.source.encode(sources)
