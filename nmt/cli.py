@@ -27,6 +27,7 @@ from nmt.errors import CorpusError, NmtError, SettingsError
 
 if TYPE_CHECKING:
     from nmt.checkpoint import Trained
+    from nmt.config import TranslateSettings
     from nmt.constraints import Terminology
     from nmt.corpus import Corpus
     from nmt.search import Sampling
@@ -65,6 +66,11 @@ class MeanName(StrEnum):
     logits = "logits"
 
 
+class TunedName(StrEnum):
+    bleu = "bleu"
+    chrf = "chrf"
+
+
 class FormatName(StrEnum):
     text = "text"
     tsv = "tsv"
@@ -88,14 +94,13 @@ RunNames = Annotated[
 RunFolders = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="A run's folder; several are compared.")
 ]
-CorpusWords = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="CORPUS...",
-        help="Two aligned files, or one .tsv, .jsonl, .parquet, .tmx, .po or .xliff file, "
-        "or hf:NAME[:SPLIT], or a folder that nmt prepare wrote.",
-    ),
-]
+_CORPUS = typer.Argument(
+    metavar="CORPUS...",
+    help="Two aligned files, or one .tsv, .jsonl, .parquet, .tmx, .po or .xliff file, "
+    "or hf:NAME[:SPLIT], or a folder that nmt prepare wrote.",
+)
+CorpusWords = Annotated[list[str], _CORPUS]
+CorpusOrNone = Annotated[list[str] | None, _CORPUS]
 Valid = Annotated[
     list[str] | None,
     typer.Option(
@@ -400,8 +405,16 @@ def translate(
 @app.command()
 def score(
     run: RunNames,
-    corpus: CorpusWords,
+    corpus: CorpusOrNone = None,
     langs: Langs = None,
+    n_best: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Score the candidates that nmt translate wrote: a .jsonl, "
+            "or a .tsv whose SOURCE file takes the place of CORPUS.",
+        ),
+    ] = None,
     length_penalty: LengthPenalty = None,
     assignments: SearchAssignments = None,
     tokens: Annotated[
@@ -418,9 +431,14 @@ def score(
     debug: Debug = False,
 ) -> None:
     """Say what log-probability a model gives to translations: a line for each pair."""
-    from nmt.stream import scored_line
+    from nmt.stream import candidates_of, scored_line
 
-    pairs = _corpus(corpus, langs).pairs()
+    if n_best and len(corpus or ()) > 1:
+        raise SettingsError(f"{' '.join(corpus or ())}: --n-best takes one file of sources")
+    if not n_best and not corpus:
+        raise typer.BadParameter("give a CORPUS, or --n-best FILE")
+    sources = Path(corpus[0]) if corpus else None
+    pairs = candidates_of(n_best, sources) if n_best else _corpus(corpus or [], langs).pairs()
     asked = _asked_of_search(assignments, length_penalty=length_penalty)
     translator = _translator([_load(r, device, threads) for r in _runs(run)], asked, precision)
     with _writing(output) as sink:
@@ -490,6 +508,59 @@ def evaluate(
     rows.append(("perplexity", shown, "per target subword"))
     rows.append(("sentences", f"{len(pairs)}", ""))
     print_table(rows, ("metric", "score", "signature"), sys.stdout)
+
+
+@app.command()
+def tune(
+    run: RunFolder,
+    corpus: CorpusWords,
+    langs: Langs = None,
+    metric: Annotated[TunedName, typer.Option(help="What is to be high.")] = TunedName.bleu,
+    beams: Annotated[str | None, typer.Option(metavar="N,N,...", help="The beams to try.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    precision: Precision = PrecisionName.auto,
+    device: DeviceOption = DeviceName.auto,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Pick beam, length and coverage penalty on a validation corpus, and store them in the run."""
+    from dataclasses import replace
+
+    from nmt.checkpoint import read_config, write_config
+    from nmt.clean import is_blank
+    from nmt.metrics import METRICS
+    from nmt.tune import BEAMS, as_record, as_rows
+    from nmt.tune import tune as tune_search
+
+    widths = _numbers(beams, "--beams") if beams else BEAMS
+    trained = _load(run, device, threads)
+    every = list(_corpus(corpus, langs).pairs())
+    pairs = [pair for pair in every if not is_blank(pair.source) and not is_blank(pair.target)]
+    if not pairs:
+        raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to tune on")
+
+    def translator_for(settings: TranslateSettings) -> Translator:
+        asked = {f"translate.{key}": value for key, value in vars(settings).items()}
+        return _translator([trained], asked, precision, trained.model.attention is not None)
+
+    found = tune_search(
+        translator_for,
+        trained.settings.translate,
+        [pair.source for pair in pairs],
+        [pair.target for pair in pairs],
+        METRICS[metric.value],
+        widths,
+        report=lambda beam: console.say(f"searching {len(pairs):,} lines with a beam of {beam}"),
+    )
+    if found.better:
+        settings = read_config(trained.run)
+        write_config(trained.run, replace(settings, translate=found.winner.settings))
+    if json:
+        _print_json(as_record(found, metric.value))
+    else:
+        print_table(as_rows(found), ("", "beam", "norm", "length", "coverage", metric), sys.stdout)
+    console.say(f"{run}: {found.verdict}")
 
 
 @app.command()
@@ -575,6 +646,13 @@ def _corpus(words: list[str], langs: str | None) -> Corpus:
     if len(words) == 1 and is_prepared(folder):
         return PreparedPairs(str(folder), Manifest.load(folder).languages, folder)
     return open_corpus(words, langs)
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    """`1,2,5`."""
+    if not all(word.strip().isdecimal() and int(word) for word in text.split(",")):
+        raise SettingsError(f"{option} {text}: no list of numbers above 0", "write 1,2,5, say")
+    return [int(word) for word in text.split(",")]
 
 
 def _load(run: Path, device: DeviceName, threads: int | None) -> Trained:

@@ -12,8 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
+from nmt.corpus import Pair, read_lines
+from nmt.errors import CorpusError
 from nmt.search import Hypothesis
 from nmt.translate import Candidate, Translation, Translator
 
@@ -177,6 +180,54 @@ class Layout:
         """As Pharaoh wrote it: `0-0 1-2`, source first."""
         links = candidate.words if self.align == "words" else candidate.subwords
         return " ".join(f"{source}-{target}" for source, target in links)
+
+
+def candidates_of(file: Path, sources: Path | None) -> Iterator[Pair]:
+    """What `nmt translate` wrote, read again: each line with each of its candidates, in order.
+
+    Args:
+        file: jsonl, or tsv or text with as many candidates for each line of `sources`.
+
+    Raises:
+        CorpusError: it cannot be read, or the two do not belong together.
+    """
+    if file.suffix == ".jsonl":
+        if sources:
+            raise CorpusError("holds its sources itself", f"leave {sources} out", path=file)
+        for number, line in enumerate(read_lines(file), 1):
+            yield from _candidates_in(line, file, number)
+        return
+    if sources is None:
+        raise CorpusError(
+            "does not hold its sources", "name the file of lines that were translated", path=file
+        )
+    lines, found = list(read_lines(sources)), list(read_lines(file))
+    each = len(found) // len(lines) if lines else 0
+    if len(lines) * each != len(found) or not each:
+        raise CorpusError(
+            f"has {len(found)} lines for the {len(lines)} of {sources}",
+            "it must have the same number of candidates for each line",
+            path=file,
+        )
+    for number, line in enumerate(found):
+        yield Pair(lines[number // each], line.partition("\t")[0])
+
+
+def _candidates_in(line: str, file: Path, number: int) -> Iterator[Pair]:
+    try:
+        record = json.loads(line)
+        texts = [each["translation"] for each in record.get("candidates", [record])]
+        pairs = [Pair(record["source"], text) for text in texts]
+        if not all(isinstance(text, str) for pair in pairs for text in pair):
+            raise TypeError
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise CorpusError(
+            "is nothing that nmt translate --format jsonl wrote",
+            "each line is an object with source, and translation or candidates",
+            path=file,
+            line=number,
+        ) from None
+    yield from pairs
 
 
 def scored_line(

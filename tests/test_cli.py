@@ -18,8 +18,10 @@ import torch
 from conftest import TINY, nmt, toy_pairs, write_corpus
 
 from nmt import cli
-from nmt.checkpoint import read_tensors
+from nmt.checkpoint import load, read_tensors
 from nmt.files import locked
+from nmt.search import SearchOptions
+from nmt.translate import Translator
 
 Files = dict[str, tuple[Path, Path]]
 
@@ -571,6 +573,47 @@ def test_pairs_are_scored_line_by_line(run: Path, tmp_path: Path) -> None:
         assert float(line) == float(total) == pytest.approx(sum(each), abs=1e-2)
     record = json.loads(nmt("score", run, *corpus, "--format", "jsonl").lines[2])
     assert (record["source"], record["target"]) == ("di", "fo gu")
+
+
+def test_what_translate_wrote_is_scored_as_search_had_it(run: Path, tmp_path: Path) -> None:
+    lines = [source for source, _ in toy_pairs(30, 4)]
+    source = tmp_path / "source"
+    source.write_text("".join(f"{line}\n" for line in [*lines, ""]))
+    words = ("translate", run, source, "--n-best=3", "--beam=3")
+    for form in ("jsonl", "tsv"):
+        assert nmt(*words, "--format", form, "--output", tmp_path / f"n.{form}").code == 0
+    whole = nmt("score", run, "--n-best", tmp_path / "n.jsonl", "--format=jsonl")
+    table = nmt("score", run, source, "--n-best", tmp_path / "n.tsv", "--format=jsonl")
+    assert whole.code == table.code == 0, whole.err
+    assert (
+        table.lines[:90] == whole.lines[:90] and len(table.lines) == 93
+    )  # three for the blank one
+    trained = load(run, torch.device("cpu"))
+    translator = Translator(trained.model, trained.vocabulary, SearchOptions(beam=3), 100)
+    found = [hypothesis for each in translator.hypotheses(lines) for hypothesis in each]
+    alike = 0
+    for hypothesis, line in zip(found, whole.lines[:90], strict=True):
+        scored, target = json.loads(line), trained.vocabulary.target
+        assert scored["target"] == target.decode(hypothesis.ids)
+        if target.encode([scored["target"]])[0] == list(hypothesis.ids):
+            alike += 1  # the others are the same text in subwords that nobody would encode it in
+            for key in ("score", "log_probability"):
+                assert scored[key] == pytest.approx(getattr(hypothesis, key), abs=1e-4)
+    assert alike > 40
+
+
+def test_candidates_that_cannot_be_scored(run: Path, tmp_path: Path) -> None:
+    source, table, rows = tmp_path / "s", tmp_path / "n.tsv", tmp_path / "n.jsonl"
+    source.write_text("ba\nce\n")
+    table.write_text("a\t1\nb\t1\nc\t1\n")
+    said = fails("score", run, source, "--n-best", table)
+    assert "has 3 lines for the 2 of" in said
+    assert "does not hold its sources" in fails("score", run, "--n-best", table)
+    rows.write_text('{"source": "ba", "translation": "ba"}\n{"source": 3}\n')
+    assert "n.jsonl:2: is nothing that nmt translate" in fails("score", run, "--n-best", rows)
+    assert "holds its sources itself" in fails("score", run, source, "--n-best", rows)
+    assert "one file of sources" in fails("score", run, source, source, "--n-best", table)
+    assert "CORPUS" in fails("score", run, code=2)
 
 
 def test_several_runs_decide_together(run: Path, tmp_path: Path) -> None:
