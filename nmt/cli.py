@@ -726,10 +726,12 @@ def _reading(file: Path | None) -> Iterator[Any]:
         # Unbuffered: a thread that still waits in a buffered read would end the process badly.
         yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         return
+    if file.is_dir():
+        raise CorpusError("is a folder where a file should be", "name a file of lines", path=file)
     try:
         with file.open("rb", buffering=0) as source:
             yield source
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+    except (FileNotFoundError, PermissionError) as error:
         raise CorpusError(f"cannot be read: {error.strerror}", path=file) from None
 
 

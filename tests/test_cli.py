@@ -18,9 +18,10 @@ import torch
 from conftest import TINY, nmt, toy_pairs, write_corpus
 
 from nmt import cli
-from nmt.checkpoint import load, read_tensors
+from nmt.checkpoint import Run, load, read_config, read_tensors
 from nmt.files import locked
 from nmt.search import SearchOptions
+from nmt.subwords import Vocabulary
 from nmt.translate import Translator
 
 Files = dict[str, tuple[Path, Path]]
@@ -302,7 +303,13 @@ def test_a_folder_where_a_file_should_be(
     tmp_path: Path, pairs: tuple[Path, Path], run: Path
 ) -> None:
     assert "folder" in fails(*train_quickly(tmp_path / "r", [tmp_path, pairs[1]]))
-    assert "cannot be read" in fails("translate", run, tmp_path)
+    assert "is a folder where a file should be" in fails("translate", run, tmp_path)
+    for words in (
+        ("translate", run, "--terms", tmp_path),
+        ("evaluate", run, *pairs, "--hypotheses", tmp_path),
+        ("score", run, pairs[0], "--n-best", tmp_path),
+    ):
+        assert f"{tmp_path}: is a folder where a file should be" in fails(*words)
 
 
 def test_unequal_files_tell_both_counts(tmp_path: Path, pairs: tuple[Path, Path]) -> None:
@@ -376,6 +383,38 @@ def test_a_run_without_weights(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "copy")
     (tmp_path / "copy" / "model.safetensors").unlink()
     assert "no weights" in fails("translate", tmp_path / "copy")
+
+
+def test_a_run_of_another_version(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    config = tmp_path / "copy" / "config.toml"
+    ours = config.read_text(encoding="utf-8")
+
+    def said(text: str) -> str:
+        config.write_text(text, encoding="utf-8")
+        message = fails("translate", tmp_path / "copy", stdin=b"ba\n")
+        assert str(config) in message
+        return message
+
+    newer = re.sub('version = ".*"', 'version = "9.0"', ours)
+    assert "in format 2" in said(newer.replace("format = 1", "format = 2"))
+    unknown = newer.replace("beam =", "wonder = 1\nbeam =")
+    message = said(unknown)
+    assert "'translate.wonder'; nmt 9.0 wrote it" in message and "install the version" in message
+    assert "did you mean translate.beam" in said(ours.replace("beam =", "baem ="))
+    assert "outside a section" in said(f"odd = 1\n{ours}")
+
+
+def test_models_of_other_subwords_do_not_decide_together(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "other")
+    lines = [source for source, _ in toy_pairs(900, 77)]
+    settings = read_config(Run(run)).data
+    (other,) = Vocabulary.learn(lines, lines, settings).files().values()
+    (tmp_path / "other" / "subwords.model").write_bytes(other)
+    assert nmt("translate", tmp_path / "other", stdin=b"ba\n").code == 0
+    message = fails("translate", f"{run},{tmp_path / 'other'}", stdin=b"ba\n")
+    assert f"{run} and {tmp_path / 'other'} have different subwords" in message
+    assert "only models that were trained on one preparation" in message
 
 
 def test_weights_cut_off(run: Path, tmp_path: Path) -> None:
@@ -552,8 +591,7 @@ def test_terms_must_appear(run: Path, tmp_path: Path) -> None:
     assert ["tu lo" in line for line in result.lines] == [False, True, False, True]
     assert result.err.startswith("warning: line 4: '東京' has characters that the model cannot")
     assert "--sample" in fails("translate", run, "--terms", terms, "--sample")
-    for missing in (tmp_path / "no.tsv", tmp_path):
-        assert f"{missing}: cannot be read" in fails("translate", run, "--terms", missing)
+    assert "no.tsv: cannot be read" in fails("translate", run, "--terms", tmp_path / "no.tsv")
     said = fails(
         "translate", run, "--terms", terms, "--beam=4", "--set=translate.groups=2", stdin=b"ba\n"
     )
