@@ -234,8 +234,16 @@ def read_config(run: Run) -> Settings:
                 for section, values in table.items()
             )
         )
-    except (SettingsError, AttributeError) as error:
-        raise RunError(f"{run.config}: {error}") from None
+    except AttributeError:
+        raise RunError(f"{run.config}: a value stands outside a section") from None
+    except SettingsError as error:
+        writer = made.get("version", "?")
+        if writer != __version__:
+            raise RunError(
+                f"{run.config}: {error.message}; nmt {writer} wrote it, and this is {__version__}",
+                "install the version that made it, or train again",
+            ) from None
+        raise RunError(f"{run.config}: {error.message}", error.advice) from None
 
 
 # --- tensors ------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -27,7 +28,10 @@ from nmt.errors import CorpusError, NmtError, SettingsError
 
 if TYPE_CHECKING:
     from nmt.checkpoint import Trained
+    from nmt.config import TranslateSettings
+    from nmt.constraints import Terminology
     from nmt.corpus import Corpus
+    from nmt.search import Sampling
     from nmt.tensorboard import TensorBoardView
     from nmt.training import Training
     from nmt.translate import Translation, Translator
@@ -65,7 +69,7 @@ class MeanName(StrEnum):
     logits = "logits"
 
 
-class UtilityName(StrEnum):
+class MetricOption(StrEnum):
     chrf = "chrf"
     bleu = "bleu"
 
@@ -87,17 +91,19 @@ def _set_debug(value: bool) -> bool:
 
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+RunNames = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's folder; several, RUN1,RUN2, as one model.")
+]
 RunFolders = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="A run's folder; several are compared.")
 ]
-CorpusWords = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="CORPUS...",
-        help="Two aligned files, or one .tsv, .jsonl, .parquet, .tmx, .po or .xliff file, "
-        "or hf:NAME[:SPLIT], or a folder that nmt prepare wrote.",
-    ),
-]
+_CORPUS = typer.Argument(
+    metavar="CORPUS...",
+    help="Two aligned files, or one .tsv, .jsonl, .parquet, .tmx, .po or .xliff file, "
+    "or hf:NAME[:SPLIT], or a folder that nmt prepare wrote.",
+)
+CorpusWords = Annotated[list[str], _CORPUS]
+CorpusOrNone = Annotated[list[str] | None, _CORPUS]
 Valid = Annotated[
     list[str] | None,
     typer.Option(
@@ -121,6 +127,15 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Another seed, another tra
 DeviceOption = Annotated[DeviceName, typer.Option("--device", help="Where to compute.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
 Beam = Annotated[int | None, typer.Option(min=1, help="Hypotheses searched at once; 1 is greedy.")]
+LengthPenalty = Annotated[
+    float | None, typer.Option(min=0, max=10, help="More for longer translations; 1: a mean.")
+]
+SearchAssignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="translate.KEY=VALUE", help="One setting of the search; repeatable."
+    ),
+]
 Precision = Annotated[PrecisionName, typer.Option(help="Arithmetic of the search.")]
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the translations go.")]
 Quiet = Annotated[
@@ -276,9 +291,7 @@ def average(
 
 @app.command()
 def translate(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's folder; several, RUN1,RUN2, as one model.")
-    ],
+    run: RunNames,
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="Lines to translate; stdin without it.")
     ] = None,
@@ -286,6 +299,8 @@ def translate(
         MeanName, typer.Option(help="What of several runs is averaged.")
     ] = MeanName.probabilities,
     beam: Beam = None,
+    length_penalty: LengthPenalty = None,
+    assignments: SearchAssignments = None,
     n_best: Annotated[int, typer.Option(min=1, help="Candidates written for each line.")] = 1,
     format: Annotated[
         FormatName, typer.Option(help="tsv and jsonl carry scores.")
@@ -319,7 +334,7 @@ def translate(
         typer.Option("--mbr", help="Minimum Bayes risk: choose what is most like all candidates."),
     ] = False,
     utility: Annotated[
-        UtilityName | None, typer.Option(help="Of --mbr: what likeness is.  [default: chrf]")
+        MetricOption | None, typer.Option(help="Of --mbr: what likeness is.  [default: chrf]")
     ] = None,
     candidates: Annotated[
         int | None,
@@ -352,6 +367,16 @@ def translate(
     no_repeat_ngram: Annotated[
         int | None, typer.Option(min=1, help="No run of so many subwords occurs twice.")
     ] = None,
+    prefix_column: Annotated[
+        bool,
+        typer.Option("--prefix-column", help="Lines are SOURCE, TAB, how the translation begins."),
+    ] = False,
+    terms: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.tsv", help="SOURCE, TAB, TARGET: words that must be translated so."
+        ),
+    ] = None,
     output: Output = None,
     precision: Precision = PrecisionName.auto,
     device: DeviceOption = DeviceName.auto,
@@ -360,6 +385,7 @@ def translate(
     debug: Debug = False,
 ) -> None:
     """Translate lines: stdin (or FILE) to stdout."""
+    from nmt.constraints import Terminology
     from nmt.metrics import METRICS
     from nmt.picture import refuse_unknown_kind
     from nmt.search import Sampling
@@ -383,14 +409,13 @@ def translate(
     for what, asked_for in (("alignments", aligned), ("marks", flag_below is not None)):
         if asked_for and format is FormatName.text:
             raise SettingsError(f"plain text has no place for {what}", "use --format tsv or jsonl")
+    if replace_unknown and prefix_column:
+        raise SettingsError(
+            "--replace-unknown would change given beginnings", "leave it or --prefix-column out"
+        )
     if attention_plot and str(attention_plot) != "-":
         refuse_unknown_kind(attention_plot)
     watched = aligned or replace_unknown or attention_plot is not None
-    if max_length is not None and (min_length or 0) > max_length:
-        raise SettingsError(
-            f"--min-length {min_length} is more than --max-length {max_length}",
-            "change one of them",
-        )
     members = [_load(folder, device, threads) for folder in _runs(run)]
     for member in members:
         if watched and member.model.attention is None:
@@ -398,17 +423,27 @@ def translate(
                 f"{member.run.path}: this model has no attention, and so no alignments",
                 "train one with model.attention = 'dot', say",
             )
+    asked = _asked_of_search(
+        assignments,
+        beam=beam or candidates,
+        length_penalty=length_penalty,
+        min_length=min_length,
+        max_length=max_length,
+        no_repeat_ngram=no_repeat_ngram,
+    )
+    sampling = Sampling(**given) if sample else None
+    if sample:
+        draws_of_each = max(n_best, _DRAWS if mbr else 1)
+        asked = {"translate.beam": draws_of_each, "translate.groups": 1} | asked
+    terminology = Terminology.read(terms) if terms else None
     translator = _translator(
         members,
-        beam or candidates or (max(n_best, _DRAWS if mbr else 1) if sample else None),
+        asked,
         precision,
-        sampling=Sampling(**given) if sample else None,
-        attention=watched or format is FormatName.jsonl,
-        unknown=replace_unknown,
-        min_length=min_length or 0,
-        max_length=max_length or 0,
-        no_repeat=no_repeat_ngram or 0,
-        mean=ensemble.value,
+        watched or format is FormatName.jsonl,
+        sampling,
+        ensemble.value,
+        terminology,
     )
     if n_best > translator.options.beam:
         among = "--candidates" if candidates else "--beam"
@@ -418,22 +453,32 @@ def translate(
         )
     if mbr:
         translator.utility = METRICS[utility.value if utility else "chrf"]
+    if replace_unknown:
+        translator.options = replace(translator.options, unknown=True)
     align: Literal["none", "words", "subwords"] = (
         "subwords" if subword_alignments else "words" if alignments else "none"
     )
     layout = Layout(format.value, n_best, align, flag_below)
     show = _show_attention(attention_plot) if attention_plot else None
     with _reading(file) as source, _writing(output) as sink:
-        translate_stream(translator, source, sink, layout, console.warn, show)
+        translate_stream(translator, source, sink, layout, console.warn, show, prefix_column)
 
 
 @app.command()
 def score(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's folder; several, RUN1,RUN2, as one model.")
-    ],
-    corpus: CorpusWords,
+    run: RunNames,
+    corpus: CorpusOrNone = None,
     langs: Langs = None,
+    n_best: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Score the candidates that nmt translate wrote: a .jsonl, "
+            "or a .tsv whose SOURCE file takes the place of CORPUS.",
+        ),
+    ] = None,
+    length_penalty: LengthPenalty = None,
+    assignments: SearchAssignments = None,
     tokens: Annotated[
         bool, typer.Option("--tokens", help="The log-probability of each subword too.")
     ] = False,
@@ -448,10 +493,16 @@ def score(
     debug: Debug = False,
 ) -> None:
     """Say what log-probability a model gives to translations: a line for each pair."""
-    from nmt.stream import scored_line
+    from nmt.stream import candidates_of, scored_line
 
-    pairs = _corpus(corpus, langs).pairs()
-    translator = _translator([_load(r, device, threads) for r in _runs(run)], None, precision)
+    if n_best and len(corpus or ()) > 1:
+        raise SettingsError(f"{' '.join(corpus or ())}: --n-best takes one file of sources")
+    if not n_best and not corpus:
+        raise typer.BadParameter("give a CORPUS, or --n-best FILE")
+    sources = Path(corpus[0]) if corpus else None
+    pairs = candidates_of(n_best, sources) if n_best else _corpus(corpus or [], langs).pairs()
+    asked = _asked_of_search(assignments, length_penalty=length_penalty)
+    translator = _translator([_load(r, device, threads) for r in _runs(run)], asked, precision)
     with _writing(output) as sink:
         while block := list(islice(pairs, 2_000)):
             found = translator.score([p.source for p in block], [p.target for p in block])
@@ -467,6 +518,8 @@ def evaluate(
     corpus: CorpusWords,
     langs: Langs = None,
     beam: Beam = None,
+    length_penalty: LengthPenalty = None,
+    assignments: SearchAssignments = None,
     hypotheses: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Score these translations instead.")
     ] = None,
@@ -483,6 +536,7 @@ def evaluate(
     from nmt.evaluate import encode, perplexity, score_translations
     from nmt.files import replacing
 
+    asked = _asked_of_search(assignments, beam=beam, length_penalty=length_penalty)
     pairs = list(_corpus(corpus, langs).pairs())
     if not pairs:
         raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
@@ -497,7 +551,7 @@ def evaluate(
         translations = list(read_lines(hypotheses))
         _refuse_unequal(hypotheses, len(translations), len(pairs))
     else:
-        translator = _translator([trained], beam, precision)
+        translator = _translator([trained], asked, precision)
         translations = [t.text for t in translator.translate([pair.source for pair in pairs])]
     if output:
         with replacing(output) as beside:
@@ -516,6 +570,59 @@ def evaluate(
     rows.append(("perplexity", shown, "per target subword"))
     rows.append(("sentences", f"{len(pairs)}", ""))
     print_table(rows, ("metric", "score", "signature"), sys.stdout)
+
+
+@app.command()
+def tune(
+    run: RunFolder,
+    corpus: CorpusWords,
+    langs: Langs = None,
+    metric: Annotated[MetricOption, typer.Option(help="What is to be high.")] = MetricOption.bleu,
+    beams: Annotated[str | None, typer.Option(metavar="N,N,...", help="The beams to try.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    precision: Precision = PrecisionName.auto,
+    device: DeviceOption = DeviceName.auto,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Pick beam, length and coverage penalty on a validation corpus, and store them in the run."""
+    from dataclasses import replace
+
+    from nmt.checkpoint import read_config, write_config
+    from nmt.clean import is_blank
+    from nmt.metrics import METRICS
+    from nmt.tune import BEAMS, as_record, as_rows
+    from nmt.tune import tune as tune_search
+
+    widths = _numbers(beams, "--beams") if beams else BEAMS
+    trained = _load(run, device, threads)
+    every = list(_corpus(corpus, langs).pairs())
+    pairs = [pair for pair in every if not is_blank(pair.source) and not is_blank(pair.target)]
+    if not pairs:
+        raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to tune on")
+
+    def translator_for(settings: TranslateSettings) -> Translator:
+        asked = {f"translate.{key}": value for key, value in vars(settings).items()}
+        return _translator([trained], asked, precision, trained.model.attention is not None)
+
+    found = tune_search(
+        translator_for,
+        trained.settings.translate,
+        [pair.source for pair in pairs],
+        [pair.target for pair in pairs],
+        METRICS[metric.value],
+        widths,
+        report=lambda beam: console.say(f"searching {len(pairs):,} lines with a beam of {beam}"),
+    )
+    if found.better:
+        settings = read_config(trained.run)
+        write_config(trained.run, replace(settings, translate=found.winner.settings))
+    if json:
+        _print_json(as_record(found, metric.value))
+    else:
+        print_table(as_rows(found), ("", "beam", "norm", "length", "coverage", metric), sys.stdout)
+    console.say(f"{run}: {found.verdict}")
 
 
 @app.command()
@@ -603,6 +710,13 @@ def _corpus(words: list[str], langs: str | None) -> Corpus:
     return open_corpus(words, langs)
 
 
+def _numbers(text: str, option: str) -> list[int]:
+    """`1,2,5`."""
+    if not all(word.strip().isdecimal() and int(word) for word in text.split(",")):
+        raise SettingsError(f"{option} {text}: no list of numbers above 0", "write 1,2,5, say")
+    return [int(word) for word in text.split(",")]
+
+
 def _load(run: Path, device: DeviceName, threads: int | None) -> Trained:
     from nmt.checkpoint import load
     from nmt.device import open_device
@@ -615,33 +729,48 @@ def _runs(text: str) -> list[Path]:
     return [Path(text)] if Path(text).exists() else [Path(name) for name in text.split(",")]
 
 
+def _asked_of_search(assignments: list[str] | None, **options: Any) -> dict[str, Any]:
+    """The settings of [translate] that a command names; an option of its own wins over --set."""
+    from nmt.config import layer_from_assignments
+
+    named = {f"translate.{key}": value for key, value in options.items() if value is not None}
+    return layer_from_assignments(assignments or [], "translate") | named
+
+
 def _translator(
     members: Sequence[Trained],
-    beam: int | None,
+    asked: Mapping[str, Any],
     precision: PrecisionName,
+    attention: bool = False,
+    sampling: Sampling | None = None,
     mean: Literal["probabilities", "logits"] = "probabilities",
-    **more: Any,
+    terminology: Terminology | None = None,
 ) -> Translator:
     """One run, or several as an ensemble, of which the first one's settings count.
 
     Args:
-        more: options of the search beside those that the run has settings for.
+        asked: settings of the search that replace the run's.
     """
     from nmt.checkpoint import ensemble
+    from nmt.config import flat, settings_from
     from nmt.search import SearchOptions
     from nmt.translate import Translator
 
-    trained, settings = members[0], members[0].settings
+    trained = members[0]
     model = trained.model if len(members) == 1 else ensemble(members, mean)
-    options = SearchOptions(
-        beam=beam or settings.translate.beam,
-        length_penalty=settings.translate.length_penalty,
-        max_ratio=settings.translate.max_ratio,
-        max_extra=settings.translate.max_extra,
-        **more,
-    )
+    settings = settings_from(flat(trained.settings), asked)
+    options = SearchOptions.of(settings.translate, attention, sampling)
+    if options.groups > 1 and (sampling or terminology):
+        raise SettingsError(
+            f"{'--sample' if sampling else '--terms'} cannot be used with "
+            f"translate.groups = {options.groups}",
+            "set translate.groups to 1",
+        )
+    if sampling and terminology:
+        raise SettingsError("--terms are searched for, not drawn", "leave --sample or --terms out")
     chosen = "bf16" if precision is PrecisionName.bf16 else "fp32"
-    return Translator(model, trained.vocabulary, options, settings.data.max_length, chosen)
+    longest = settings.data.max_length
+    return Translator(model, trained.vocabulary, options, longest, chosen, terminology)
 
 
 def _show_attention(file: Path) -> Callable[[int, Translation], None]:
@@ -682,10 +811,12 @@ def _reading(file: Path | None) -> Iterator[Any]:
         # Unbuffered: a thread that still waits in a buffered read would end the process badly.
         yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         return
+    if file.is_dir():
+        raise CorpusError("is a folder where a file should be", "name a file of lines", path=file)
     try:
         with file.open("rb", buffering=0) as source:
             yield source
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+    except (FileNotFoundError, PermissionError) as error:
         raise CorpusError(f"cannot be read: {error.strerror}", path=file) from None
 
 

@@ -30,6 +30,9 @@ Share = Annotated[float, Meta(ge=0, lt=1)]
 NonNegative = Annotated[float, Meta(ge=0)]
 Above = Annotated[float, Meta(gt=0)]
 Vocabulary = Annotated[int, Meta(ge=16, le=65_536)]
+Strength = Annotated[float, Meta(ge=0, le=10)]
+Weight = Annotated[float, Meta(ge=-10, le=10)]
+Factor = Annotated[float, Meta(ge=1, le=10)]
 Schedule = Literal["constant", "inverse_sqrt", "cosine", "plateau"]
 
 Layer = Mapping[str, Any]
@@ -94,12 +97,22 @@ class TrainSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslateSettings:
-    """The search, unless a command's option says otherwise."""
+    """The search, unless a command's option says otherwise. All lengths are in subwords."""
 
-    beam: Positive = 5  # 1: greedy
-    length_penalty: NonNegative = 1.0  # a hypothesis is ranked by log-probability / length^this
-    max_ratio: Above = 2.0  # longest output, as a multiple of the source's subwords
-    max_extra: Positive = 20  # ... plus this many subwords
+    beam: Positive = 5  # hypotheses kept alive for each sentence; 1: greedy
+    length_norm: Literal["power", "gnmt"] = "power"  # of a length n: n, or (5 + n) / 6
+    length_penalty: Strength = 1.0  # a hypothesis is ranked by log-probability / norm^this
+    word_reward: Weight = 0.0  # ... plus this for each subword
+    coverage_penalty: Weight = 0.0  # ... plus this times log of what attention gave each source one
+    min_length: Natural = 0  # shortest output, in subwords
+    min_ratio: NonNegative = 0.0  # ... as a multiple of the source; the longer of the two holds
+    max_length: Natural = 0  # longest output, in subwords; 0: no such limit
+    max_ratio: Above = 2.0  # ... as a multiple of the source; the shorter of the two holds
+    max_extra: Positive = 20  # ... plus this, for short sources
+    no_repeat_ngram: Natural = 0  # no run of so many subwords occurs twice; 0: any may
+    repetition_penalty: Factor = 1.0  # log-probabilities of subwords that occurred are times this
+    groups: Positive = 1  # of beams that avoid each other's subwords (Vijayakumar et al. 2018)
+    diversity: NonNegative = 0.5  # what a subword costs for each earlier group that chose it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,14 +211,26 @@ def layer_from_file(path: Path) -> dict[str, Any]:
     return layer
 
 
-def layer_from_assignments(assignments: Sequence[str]) -> dict[str, Any]:
-    """`section.key=value` strings, as `--set` takes them; a value is read as TOML, else as text."""
+def layer_from_assignments(
+    assignments: Sequence[str], section: str | None = None
+) -> dict[str, Any]:
+    """`section.key=value` strings, as `--set` takes them; a value is read as TOML, else as text.
+
+    Args:
+        section: the only one that may be set, where the model is already made.
+    """
     layer = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
             raise SettingsError(f"--set {assignment}: no '='", "write --set section.key=value")
         layer[key.strip()] = _toml_value(text.strip())
+    for key in layer if section else ():
+        _refuse(
+            _known(key)[0] != section,
+            f"--set {key}: a trained model has it already; only [{section}] can be set here",
+            f"nmt train --set {key}=... trains another model",
+        )
     return layer
 
 
@@ -250,6 +275,7 @@ def seconds_from(text: str) -> float:
 def _check(settings: Settings) -> None:
     """Refuse settings that cannot hold together."""
     data, model, train = settings.data, settings.model, settings.train
+    _check_translate(settings.translate, model)
     _refuse(
         model.tied == "all" and not data.joint_vocab,
         "model.tied = 'all' needs one vocabulary for both sides, and data.joint_vocab is false",
@@ -283,6 +309,33 @@ def _check(settings: Settings) -> None:
         "train.schedule = 'cosine' needs an end, and train.max_steps, train.max_epochs "
         "and train.budget are all 0",
         "set one of them, or another schedule",
+    )
+
+
+def _check_translate(translate: TranslateSettings, model: ModelSettings) -> None:
+    _refuse(
+        translate.beam % translate.groups != 0,
+        f"translate.beam = {translate.beam} cannot be shared by "
+        f"translate.groups = {translate.groups}",
+        f"use a beam that is a multiple of {translate.groups}, or other groups",
+    )
+    _refuse(
+        0 < translate.max_length < translate.min_length,
+        f"translate.min_length = {translate.min_length} is more than "
+        f"translate.max_length = {translate.max_length}",
+        "change one of them",
+    )
+    _refuse(
+        translate.min_ratio > translate.max_ratio,
+        f"translate.min_ratio = {translate.min_ratio} is more than "
+        f"translate.max_ratio = {translate.max_ratio}",
+        "change one of them",
+    )
+    _refuse(
+        translate.coverage_penalty != 0 and model.attention == "none",
+        f"translate.coverage_penalty = {translate.coverage_penalty} needs attention, "
+        "and model.attention = 'none'",
+        "leave the penalty at 0",
     )
 
 

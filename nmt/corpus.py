@@ -177,6 +177,8 @@ def split_lines(stream: BinaryIO) -> Iterator[bytes]:
 
 def read_lines(path: Path) -> Iterator[str]:
     """The lines of a text file, plain or compressed; any BOM is dropped."""
+    if path.is_dir():
+        raise CorpusError("is a folder where a file should be", "Name a text file.", path=path)
     with _telling(path), _open(path) as stream:
         for number, line in enumerate(split_lines(stream), 1):
             try:

@@ -18,13 +18,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, Self, TypeVar
+from dataclasses import asdict, dataclass, field
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.config import TranslateSettings
 from nmt.errors import NmtError
 from nmt.subwords import BOS, EOS, PAD, UNK
 
@@ -49,6 +51,7 @@ class Memory(Selectable, Protocol):
 S = TypeVar("S", bound=Selectable)
 M = TypeVar("M", bound=Memory)
 S_co = TypeVar("S_co", bound=Selectable, covariant=True)
+Numbers = TypeVar("Numbers", float, NDArray[np.float64])
 M_contra = TypeVar("M_contra", bound=Memory, contravariant=True)
 
 
@@ -73,6 +76,23 @@ class Searchable(Protocol[M_contra, S]):
     def step(self, tokens: Tensor, state: S, memory: M_contra, /) -> Step[S]: ...
 
 
+class Guide(Protocol):
+    """What the hypotheses of one sentence are held to, beyond what the model says."""
+
+    def allowed(self, ids: tuple[int, ...], left: int, /) -> Tensor | None:
+        """Which tokens may follow: [V] bool; None: any. `left`: how many may in all, without EOS.
+
+        Where other rules would leave none of them, they do not hold."""
+        ...
+
+    def chosen(
+        self, histories: Sequence[tuple[int, ...]], totals: Tensor, /
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Scores, beams and tokens [2·K] of the continuations [K, V] that go on, those first that
+        end; at most K of each; None: the best ones."""
+        ...
+
+
 # --- options ------------------------------------------------------------------------------------
 
 
@@ -86,9 +106,9 @@ class Sampling:
     seed: int = 1
 
 
-@dataclass(frozen=True)
-class SearchOptions:
-    """How to search. The defaults are plain beam search with length normalisation.
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(TranslateSettings):
+    """How to search: the settings, and what is asked of one search only.
 
     A finished hypothesis y of x is ranked by
 
@@ -98,23 +118,18 @@ class SearchOptions:
     weights (Wu et al. 2016, eq. 14).
     """
 
-    beam: int = 5  # hypotheses kept alive for each sentence; 1 is greedy
-    length_penalty: float = 1.0
-    length_norm: Literal["power", "gnmt"] = "power"
-    word_reward: float = 0.0
-    coverage_penalty: float = 0.0
-    min_length: int = 0  # shortest hypothesis, EOS not counted
-    min_ratio: float = 0.0  # ... and as a multiple of the source's subwords
-    max_ratio: float = 2.0  # longest hypothesis: this times the source's subwords
-    max_extra: int = 20  # ... plus this many
-    max_length: int = 0  # ... and never more than this; 0: no such limit
-    no_repeat: int = 0  # no n-gram of this size occurs twice; 0: any may
-    repetition_penalty: float = 1.0  # log-probabilities of tokens that occurred are times this
-    groups: int = 1  # of beams that avoid each other's tokens (Vijayakumar et al. 2018)
-    diversity: float = 0.5  # what a token costs for each earlier group that chose it
     attention: bool = False  # whether hypotheses carry the attention's weights
     unknown: bool = False  # whether <unk> may be produced, to be replaced by a word of the source
     sampling: Sampling | None = None
+
+    @classmethod
+    def of(
+        cls,
+        settings: TranslateSettings,
+        attention: bool = False,
+        sampling: Sampling | None = None,
+    ) -> SearchOptions:
+        return cls(**asdict(settings), attention=attention, sampling=sampling)
 
     def longest(self, lengths: Tensor) -> Tensor:
         """The longest hypothesis allowed for each source length, EOS included: [B]."""
@@ -126,10 +141,10 @@ class SearchOptions:
         limit = (lengths * self.min_ratio).long().clamp(min=self.min_length) + 1
         return torch.minimum(limit, self.longest(lengths))
 
-    def rank(self, log_probability: float, length: int, coverage: float) -> float:
-        """A finished hypothesis's score; `length` counts EOS."""
+    def rank(self, log_probability: Numbers, length: Numbers, coverage: Numbers) -> Numbers:
+        """A finished hypothesis's score, or those of many; `length` counts EOS."""
         norm = length if self.length_norm == "power" else (5 + length) / 6
-        score = log_probability / float(norm**self.length_penalty)
+        score: Numbers = log_probability / norm**self.length_penalty
         return score + self.word_reward * length + self.coverage_penalty * coverage
 
     @property
@@ -145,6 +160,7 @@ class Hypothesis:
     ids: tuple[int, ...]
     log_probability: float  # of all its tokens, EOS included
     score: float  # what it is ranked by
+    coverage: float = 0.0  # Σ_s log min(Σ_t a(t,s), 1), where the attention was watched
     tokens: tuple[float, ...] = ()  # log-probability of each, EOS included
     attention: np.ndarray | None = field(default=None, compare=False)  # [|ids| + 1, S], with EOS
 
@@ -159,6 +175,7 @@ def search(
     options: SearchOptions,
     fewest: int = 1,
     prefixes: Sequence[Sequence[int]] = (),
+    guides: Sequence[Guide | None] = (),
 ) -> list[list[Hypothesis]]:
     """The best `beam` hypotheses of every sentence, best first.
 
@@ -169,8 +186,9 @@ def search(
         fewest: sentences kept in the batch as long as one of them is not finished, for a model
             whose arithmetic is another, in the last bits, in very small batches.
         prefixes: the ids that each sentence's hypotheses begin with.
+        guides: what else each sentence's hypotheses are held to; with one group of beams only.
     """
-    beams = _Beams(model.start(memory), memory, options, fewest, prefixes)
+    beams = _Beams(model.start(memory), memory, options, fewest, prefixes, guides)
     while len(beams.sentences):
         beams.advance(model.step(beams.tokens, beams.state, beams.memory))
     if not all(beams.finished):
@@ -188,13 +206,14 @@ def sample(
     noise: Tensor,
     fewest: int = 1,
     prefixes: Sequence[Sequence[int]] = (),
+    guides: Sequence[Guide | None] = (),
 ) -> list[list[Hypothesis]]:
     """`beam` hypotheses of every sentence, drawn from the model, best first.
 
     Args:
         noise: uniform numbers below 1, one for each sentence, draw and position: [B, K, ≥ L].
     """
-    draws = _Draws(model.start(memory), memory, options, fewest, prefixes)
+    draws = _Draws(model.start(memory), memory, options, fewest, prefixes, guides)
     draws.noise = noise.to(memory.lengths.device)
     while len(draws.sentences):
         draws.advance(model.step(draws.tokens, draws.state, draws.memory))
@@ -252,7 +271,7 @@ def _hypothesis(
         coverage = float(covered.log().sum())
     score = options.rank(total, len(chances), coverage)
     kept = attention.cpu().numpy() if attention is not None and options.attention else None
-    return Hypothesis(tuple(ids), total, score, tuple(chances), kept)
+    return Hypothesis(tuple(ids), total, score, coverage, tuple(chances), kept)
 
 
 class _Rows(ABC, Generic[M, S]):
@@ -265,6 +284,7 @@ class _Rows(ABC, Generic[M, S]):
         options: SearchOptions,
         fewest: int,
         prefixes: Sequence[Sequence[int]],
+        guides: Sequence[Guide | None],
     ) -> None:
         sentences, width, device = len(memory.lengths), options.beam, memory.lengths.device
         self.options, self.memory, self.fewest = options, memory, fewest
@@ -274,6 +294,7 @@ class _Rows(ABC, Generic[M, S]):
             options.shortest(memory.lengths),
         )
         self.prefixes = _padded(prefixes, sentences).to(device)  # [B, P], −1 where there is none
+        self.guides = {row: guide for row, guide in enumerate(guides) if guide}
         self.history = torch.empty(sentences, width, 0, dtype=torch.long, device=device)
         self.chances = torch.empty(sentences, width, 0, device=device)  # log p of the history
         self.watched: Tensor | None = None  # [B, K, L, S] the attention's weights
@@ -297,14 +318,14 @@ class _Rows(ABC, Generic[M, S]):
         chances = torch.log_softmax(logits.float(), dim=-1).view(*self.scores.shape, -1)
         length, options = self.history.shape[2] + 1, self.options
         forced = self.prefixes[:, length - 1] if length <= self.prefixes.shape[1] else None
-        plain = options.repetition_penalty == 1 and forced is None
+        plain = options.repetition_penalty == 1 and forced is None and not self.guides
         allowed = chances if plain else chances.clone()
         allowed[..., _NEVER if options.unknown else [*_NEVER, UNK]] = -torch.inf
         if options.repetition_penalty != 1 and length > 1:
             again = allowed.gather(2, self.history) * options.repetition_penalty
             allowed.scatter_(2, self.history, again)
-        if options.no_repeat and length > options.no_repeat:
-            self._forbid_repeats(allowed, options.no_repeat)
+        if options.no_repeat_ngram and length > options.no_repeat_ngram:
+            self._forbid_repeats(allowed, options.no_repeat_ngram)
         short = self.shortest > length
         if bool(short.any()):
             allowed[short, :, EOS] = -torch.inf
@@ -313,10 +334,26 @@ class _Rows(ABC, Generic[M, S]):
             end = allowed[last, :, EOS]
             allowed[last] = -torch.inf
             allowed[last, :, EOS] = end
+        if self.guides:
+            self._hold_to_guides(allowed, chances)
         if forced is not None and bool((given := forced >= 0).any()):
             allowed[given] = -torch.inf
             allowed[given, :, forced[given]] = 0.0
         return allowed, chances
+
+    def _hold_to_guides(self, allowed: Tensor, chances: Tensor) -> None:
+        left = self.longest.sub(self.history.shape[2] + 1).tolist()
+        for row, guide in self.guides.items():
+            for beam, ids in enumerate(self._histories(row)):
+                mask = guide.allowed(ids, left[row])
+                if mask is not None:
+                    held = allowed[row, beam].masked_fill(~mask, -torch.inf)
+                    if bool(held.max() == -torch.inf):
+                        held = chances[row, beam].masked_fill(~mask, -torch.inf)
+                    allowed[row, beam] = held
+
+    def _histories(self, row: int) -> list[tuple[int, ...]]:
+        return [tuple(ids) for ids in self.history[row].tolist()]
 
     def _forbid_repeats(self, allowed: Tensor, size: int) -> None:
         """Rule out the tokens that would complete an n-gram for the second time."""
@@ -399,6 +436,8 @@ class _Rows(ABC, Generic[M, S]):
         self.sentences, self.memory = self.sentences[going], self.memory.select(going)
         self.longest, self.shortest = self.longest[going], self.shortest[going]
         self.prefixes = self.prefixes[going]
+        kept = enumerate(going.tolist())
+        self.guides = {row: self.guides[old] for row, old in kept if old in self.guides}
 
     def _now(self, step: Step[S]) -> Tensor | None:
         """The step's attention, if it is of use: [R, S]."""
@@ -418,7 +457,11 @@ class _Beams(_Rows[M, S]):
         """Score, choose, put finished hypotheses aside, and keep the rest."""
         groups, width = self.options.groups, self.options.beam // self.options.groups
         allowed, chances = self._allowed(step.logits)
-        scores, beams, tokens = self._candidates(self.scores.unsqueeze(-1) + allowed)
+        totals = self.scores.unsqueeze(-1) + allowed
+        scores, beams, tokens = self._candidates(totals)
+        for row, guide in self.guides.items():
+            if chosen := guide.chosen(self._histories(row), totals[row]):
+                scores[row, 0], beams[row, 0], tokens[row, 0] = chosen
         ended, now = tokens == EOS, self._now(step)  # [B, G, C]
         best = (ended & (scores > -torch.inf))[..., :width]
         self._finish(best.flatten(1), beams[..., :width].flatten(1), chances, now)

@@ -12,9 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
 from nmt.alignment import coverage, subword_links, word_links
+from nmt.corpus import Pair, read_lines
+from nmt.errors import CorpusError
 from nmt.search import Hypothesis
 from nmt.suspect import reasons
 from nmt.translate import Candidate, Translation, Translator
@@ -49,21 +52,26 @@ def translate_stream(
     layout: Layout,
     warn: Callable[[str], None],
     show: Callable[[int, Translation], None] | None = None,
+    prefixed: bool = False,
 ) -> None:
     """Translate everything that `source` has to say.
 
     Args:
-        warn: told once when bytes are not UTF-8.
+        warn: told once when bytes are not UTF-8, and what could not be done for which line.
         show: told the number of each line, from 1, and its translation.
+        prefixed: whether lines have a second column, with what their translations begin with.
     """
-    number = 0
+    count = 0
     for lines in _prompt_batches(_lines(source, warn)):
-        for line, translation in zip(
-            lines, translator.translate([line.text for line in lines]), strict=True
-        ):
-            number += 1
+        columns = [line.text.partition("\t") if prefixed else (line.text, "", "") for line in lines]
+        sources, prefixes = [each[0] for each in columns], [each[2] for each in columns]
+        translations = translator.translate(sources, prefixes)
+        for line, translation in zip(lines, translations, strict=True):
+            count += 1
+            for unmet in translation.unmet:
+                warn(f"line {count}: {unmet}")
             if show:
-                show(number, translation)
+                show(count, translation)
             text = "\n".join(layout.lines(translation))
             sink.write(f"{text}\n".encode() if line.ended else text.encode())
         sink.flush()
@@ -199,6 +207,54 @@ class Layout:
         links_of = word_links if self.align == "words" else subword_links
         links = links_of(candidate.attention)
         return " ".join(f"{source}-{target}" for source, target in links)
+
+
+def candidates_of(file: Path, sources: Path | None) -> Iterator[Pair]:
+    """What `nmt translate` wrote, read again: each line with each of its candidates, in order.
+
+    Args:
+        file: jsonl, or tsv or text with as many candidates for each line of `sources`.
+
+    Raises:
+        CorpusError: it cannot be read, or the two do not belong together.
+    """
+    if file.suffix == ".jsonl":
+        if sources:
+            raise CorpusError("holds its sources itself", f"leave {sources} out", path=file)
+        for number, line in enumerate(read_lines(file), 1):
+            yield from _candidates_in(line, file, number)
+        return
+    if sources is None:
+        raise CorpusError(
+            "does not hold its sources", "name the file of lines that were translated", path=file
+        )
+    lines, found = list(read_lines(sources)), list(read_lines(file))
+    each = len(found) // len(lines) if lines else 0
+    if len(lines) * each != len(found) or not each:
+        raise CorpusError(
+            f"has {len(found)} lines for the {len(lines)} of {sources}",
+            "it must have the same number of candidates for each line",
+            path=file,
+        )
+    for number, line in enumerate(found):
+        yield Pair(lines[number // each], line.partition("\t")[0])
+
+
+def _candidates_in(line: str, file: Path, number: int) -> Iterator[Pair]:
+    try:
+        record = json.loads(line)
+        texts = [each["translation"] for each in record.get("candidates", [record])]
+        pairs = [Pair(record["source"], text) for text in texts]
+        if not all(isinstance(text, str) for pair in pairs for text in pair):
+            raise TypeError
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise CorpusError(
+            "is nothing that nmt translate --format jsonl wrote",
+            "each line is an object with source, and translation or candidates",
+            path=file,
+            line=number,
+        ) from None
+    yield from pairs
 
 
 def scored_line(

@@ -499,12 +499,7 @@ class Training:
         settings, valid = self.settings, self.data.valid
         rows = np.arange(len(valid))[: settings.train.validate_lines or None]
         sources, references = valid.text("source", rows), valid.text("target", rows)
-        options = SearchOptions(
-            beam=1,
-            length_penalty=settings.translate.length_penalty,
-            max_ratio=settings.translate.max_ratio,
-            max_extra=settings.translate.max_extra,
-        )
+        options = SearchOptions.of(replace(settings.translate, beam=1, groups=1))
         translator = Translator(
             self.average, self.data.vocabulary, options, settings.data.max_length
         )

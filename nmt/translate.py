@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import groupby, islice
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from torch import Tensor
 from nmt.alignment import Attention, replace_unknown, text_of
 from nmt.batches import SHORTEST, pad_sources, rounded
 from nmt.clean import is_blank
+from nmt.constraints import Beginning, Guide, Phrase, Speller, Terminology, without_repeats
 from nmt.device import autocast
 from nmt.ensemble import Ensemble
 from nmt.mbr import expected_utilities, probabilities
@@ -53,6 +55,7 @@ class Translation:
 
     source: str
     candidates: tuple[Candidate, ...]
+    unmet: tuple[str, ...] = ()  # what was asked of it and could not be done, for people
 
     @property
     def text(self) -> str:
@@ -65,6 +68,25 @@ class Model(Searchable[Any, Any], Protocol):
     def encode(self, source: Tensor, lengths: Tensor, /) -> Any: ...
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """A line, or as much of it as is translated at once."""
+
+    source: Ids
+    beginning: Beginning | None = None
+    guide: Guide | None = None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How a line is translated: piece by piece, or not at all."""
+
+    line: str
+    pieces: Sequence[_Piece]
+    prefix: str = ""  # what there is where there are no pieces
+    unmet: tuple[str, ...] = ()
+
+
 class Translator:
     """A model, its subwords, and how to search."""
 
@@ -75,30 +97,41 @@ class Translator:
         options: SearchOptions,
         longest: int,
         precision: str = "fp32",
+        terminology: Terminology | None = None,
         utility: Metric | None = None,
     ) -> None:
         """Args:
         longest: subwords of a line above which it is translated in pieces.
+        terminology: what must stand for which words.
         utility: candidates are ranked by what they are expected to score, for minimum Bayes risk.
         """
         self.model: Model = model
         self.vocabulary, self.options = vocabulary, options
         self.longest, self.precision, self.utility = longest, precision, utility
         self.device = next(model.parameters()).device
+        self.terminology = terminology
         # The smallest product of a step is attention over a memory of SHORTEST positions.
         rows = max(4, _SMALL_PRODUCT // (SHORTEST * _narrowest(model)) + 1)
         self._fewest = max(2, -(-rows // options.beam))  # sentences; two for the encoder
 
-    def translate(self, lines: Sequence[str]) -> list[Translation]:
-        """One translation for each line, in order."""
-        pieces = self._pieces(lines)
-        flat = [piece for line in pieces for piece in line]
-        found = iter(self._search(flat))
+    def translate(self, lines: Sequence[str], prefixes: Sequence[str] = ()) -> list[Translation]:
+        """One translation for each line, in order.
+
+        Args:
+            prefixes: what each translation begins with; of a line that is translated in pieces the
+                first one does.
+        """
+        plans = self._plans(lines, prefixes or [""] * len(lines))
+        found = iter(self._search([piece for plan in plans for piece in plan.pieces]))
         joined = [
-            _join(line, parts, [next(found) for _ in parts], self.vocabulary, self.options)
-            for line, parts in zip(lines, pieces, strict=True)
+            _join(plan, [next(found) for _ in plan.pieces], self.vocabulary, self.options)
+            for plan in plans
         ]
         return [self._least_risk(each) for each in joined] if self.utility else joined
+
+    def hypotheses(self, lines: Sequence[str]) -> list[list[Hypothesis]]:
+        """What the search finished for each line, best first, each as one piece, however long."""
+        return self._search([_Piece(ids) for ids in self.vocabulary.source.encode(lines)])
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[Hypothesis]:
         """What the model gives to known translations, each as one piece, however long."""
@@ -139,44 +172,103 @@ class Translator:
         different = {candidate.text: candidate for candidate in reversed(judged)}
         return replace(translation, candidates=tuple(reversed(different.values())))
 
-    def _pieces(self, lines: Sequence[str]) -> list[list[Ids]]:
-        """The ids of each line, cut where they are too long; nothing for a blank line."""
-        subwords = self.vocabulary.source
-        encoded = zip(lines, subwords.encode(lines), strict=True)
+    # --- what is asked of a line ------------------------------------------------------------------
+
+    def _plans(self, lines: Sequence[str], prefixes: Sequence[str]) -> list[_Plan]:
+        """How each line is translated: cut where it is too long; not at all if it is blank."""
+        encoded = self.vocabulary.source.encode(lines)
         return [
-            split_long(ids, self.longest, subwords) if ids and not is_blank(line) else []
-            for line, ids in encoded
+            self._plan(line, ids, prefix) if ids and not is_blank(line) else _Plan(line, (), prefix)
+            for line, ids, prefix in zip(lines, encoded, prefixes, strict=True)
         ]
 
-    def _search(self, sources: Sequence[Ids]) -> list[list[Hypothesis]]:
-        """Search every source, those of one padded length together."""
-        found: list[list[Hypothesis]] = [[]] * len(sources)
+    def _plan(self, line: str, ids: Ids, prefix: str) -> _Plan:
+        sources = split_long(ids, self.longest, self.vocabulary.source)
+        if not prefix and self.terminology is None:
+            return _Plan(line, [_Piece(source) for source in sources])
+        room = self._room(sources[0])
+        beginning = self._beginning(prefix, room) if prefix else None
+        if beginning and beginning.longest > room:
+            why = f"the prefix has {beginning.longest} subwords and a translation at most {room}"
+            return _Plan(line, (), prefix, (f"{why}; it is written as it is",))
+        texts = [line] if len(sources) == 1 else map(self.vocabulary.source.decode, sources)
+        pieces: list[_Piece] = []
+        unmet: list[str] = []
+        for source, text in zip(sources, texts, strict=True):
+            begins = None if pieces else beginning
+            phrases, left_out = self._phrases(text, source, begins)
+            guide = Guide(self._speller, begins, phrases) if phrases or begins else None
+            pieces.append(_Piece(source, begins, guide))
+            unmet += left_out
+        return _Plan(line, pieces, prefix, tuple(unmet))
+
+    def _room(self, source: Ids) -> int:
+        """The subwords that a source's translation may have."""
+        return int(self.options.longest(torch.tensor([len(source) + 1]))) - 1
+
+    def _beginning(self, prefix: str, room: int) -> Beginning:
+        beginning = Beginning.of(prefix, self.vocabulary.target)
+        fits = beginning.longest <= room
+        return beginning if fits else beginning.closed(self.vocabulary.target)
+
+    def _phrases(
+        self, text: str, source: Ids, beginning: Beginning | None
+    ) -> tuple[list[Phrase], list[str]]:
+        """The terms that a translation must hold, and which it cannot, and why."""
+        room = self._room(source) - (beginning.longest if beginning else 0)
+        terms = self.terminology.of(text) if self.terminology else ()
+        phrases, unmet = [], []
+        for term in without_repeats(terms):
+            phrase, called = self._speller.phrase(term), " or ".join(term.targets)
+            if phrase is None:
+                unmet.append(f"'{called}' has characters that the model cannot write; left out")
+            elif phrase.shortest > room:
+                unmet.append(f"'{called}' has more subwords than there is room for; left out")
+            else:
+                phrases.append(phrase)
+                room -= phrase.shortest
+        return phrases, unmet
+
+    @cached_property
+    def _speller(self) -> Speller:
+        return Speller(self.vocabulary.target, self.device)
+
+    # --- in batches -------------------------------------------------------------------------------
+
+    def _search(self, pieces: Sequence[_Piece]) -> list[list[Hypothesis]]:
+        """Search for every piece, those of one padded length together."""
+        found: list[list[Hypothesis]] = [[]] * len(pieces)
         together = max(1, _ROWS // self.options.beam)
 
         def width(row: int) -> int:
-            return rounded(len(sources[row]) + 1)
+            return rounded(len(pieces[row].source) + 1)
 
-        for _, same in groupby(sorted(range(len(sources)), key=width), key=width):
-            rows = sorted(same, key=lambda row: len(sources[row]))
+        for _, same in groupby(sorted(range(len(pieces)), key=width), key=width):
+            rows = sorted(same, key=lambda row: len(pieces[row].source))
             for start in range(0, len(rows), together):
                 batch = rows[start : start + together]
-                hypotheses = self._search_batch([sources[row] for row in batch])
+                hypotheses = self._search_batch([pieces[row] for row in batch])
                 for row, best in zip(batch, hypotheses, strict=True):
                     found[row] = best
         return found
 
     @torch.inference_mode()
-    def _search_batch(self, sources: Sequence[Ids]) -> list[list[Hypothesis]]:
+    def _search_batch(self, pieces: Sequence[_Piece]) -> list[list[Hypothesis]]:
+        sources = [piece.source for piece in pieces]
         filled = [*sources, *[sources[0]] * (self._fewest - len(sources))]
         source, lengths = pad_sources(filled)
+        prefixes = [piece.beginning.ids if piece.beginning else () for piece in pieces]
+        guides = [piece.guide for piece in pieces]
         with autocast(self.device, self.precision):
             memory = self.model.encode(source.to(self.device), lengths.to(self.device))
             if self.options.sampling is None:
-                found = search(self.model, memory, self.options, self._fewest)
+                found = search(self.model, memory, self.options, self._fewest, prefixes, guides)
             else:
                 noise = self._noise(filled, self.options.sampling.seed)
-                found = sample(self.model, memory, self.options, noise, self._fewest)
-        return found[: len(sources)]
+                found = sample(
+                    self.model, memory, self.options, noise, self._fewest, prefixes, guides
+                )
+        return found[: len(pieces)]
 
     def _noise(self, sources: Sequence[Ids], seed: int) -> Tensor:
         """What is drawn by: it follows from the seed and the sentence, whatever its batch."""
@@ -207,16 +299,16 @@ def split_long(ids: Ids, longest: int, subwords: Subwords) -> list[Ids]:
 
 
 def _join(
-    line: str,
-    sources: Sequence[Ids],
+    plan: _Plan,
     parts: Sequence[list[Hypothesis]],
     vocabulary: Vocabulary,
     options: SearchOptions,
 ) -> Translation:
     """Put the pieces of a line together again: best with best, second with second, …"""
     if not parts:
-        return Translation(line, (Candidate("", 0.0, 0.0),))
-    spelled = _spelled(line, sources, vocabulary.source) if options.attention else []
+        return Translation(plan.line, (Candidate(plan.prefix, 0.0, 0.0),), plan.unmet)
+    sources = [piece.source for piece in plan.pieces]
+    spelled = _spelled(plan.line, sources, vocabulary.source) if options.attention else []
     limits = options.longest(torch.tensor([len(ids) + 1 for ids in sources])).tolist()
     subwords = sum(map(len, sources))
     joined = []
@@ -230,7 +322,8 @@ def _join(
         if attention and options.unknown:
             texts = [text_of(part.target) for part in attention]
         else:
-            texts = [vocabulary.target.decode(hypothesis.ids) for hypothesis in chosen]
+            pairs = zip(plan.pieces, chosen, strict=True)
+            texts = [_text(*each, vocabulary.target) for each in pairs]
         joined.append(
             Candidate(
                 " ".join(filter(None, texts)),
@@ -241,7 +334,13 @@ def _join(
                 attention,
             )
         )
-    return Translation(line, tuple(joined))
+    return Translation(plan.line, tuple(joined), plan.unmet)
+
+
+def _text(piece: _Piece, found: Hypothesis, subwords: Subwords) -> str:
+    if piece.beginning is None:
+        return subwords.decode(found.ids)
+    return piece.beginning.replaced(found.ids, subwords)
 
 
 def _spelled(line: str, sources: Sequence[Ids], subwords: Subwords) -> list[tuple[str, ...]]:

@@ -18,8 +18,11 @@ import torch
 from conftest import TINY, nmt, toy_pairs, write_corpus
 
 from nmt import cli
-from nmt.checkpoint import read_tensors
+from nmt.checkpoint import Run, load, read_config, read_tensors
 from nmt.files import locked
+from nmt.search import SearchOptions
+from nmt.subwords import Vocabulary
+from nmt.translate import Translator
 
 Files = dict[str, tuple[Path, Path]]
 
@@ -300,7 +303,13 @@ def test_a_folder_where_a_file_should_be(
     tmp_path: Path, pairs: tuple[Path, Path], run: Path
 ) -> None:
     assert "folder" in fails(*train_quickly(tmp_path / "r", [tmp_path, pairs[1]]))
-    assert "cannot be read" in fails("translate", run, tmp_path)
+    assert "is a folder where a file should be" in fails("translate", run, tmp_path)
+    for words in (
+        ("translate", run, "--terms", tmp_path),
+        ("evaluate", run, *pairs, "--hypotheses", tmp_path),
+        ("score", run, pairs[0], "--n-best", tmp_path),
+    ):
+        assert f"{tmp_path}: is a folder where a file should be" in fails(*words)
 
 
 def test_unequal_files_tell_both_counts(tmp_path: Path, pairs: tuple[Path, Path]) -> None:
@@ -374,6 +383,38 @@ def test_a_run_without_weights(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "copy")
     (tmp_path / "copy" / "model.safetensors").unlink()
     assert "no weights" in fails("translate", tmp_path / "copy")
+
+
+def test_a_run_of_another_version(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    config = tmp_path / "copy" / "config.toml"
+    ours = config.read_text(encoding="utf-8")
+
+    def said(text: str) -> str:
+        config.write_text(text, encoding="utf-8")
+        message = fails("translate", tmp_path / "copy", stdin=b"ba\n")
+        assert str(config) in message
+        return message
+
+    newer = re.sub('version = ".*"', 'version = "9.0"', ours)
+    assert "in format 2" in said(newer.replace("format = 1", "format = 2"))
+    unknown = newer.replace("beam =", "wonder = 1\nbeam =")
+    message = said(unknown)
+    assert "'translate.wonder'; nmt 9.0 wrote it" in message and "install the version" in message
+    assert "did you mean translate.beam" in said(ours.replace("beam =", "baem ="))
+    assert "outside a section" in said(f"odd = 1\n{ours}")
+
+
+def test_models_of_other_subwords_do_not_decide_together(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "other")
+    lines = [source for source, _ in toy_pairs(900, 77)]
+    settings = read_config(Run(run)).data
+    (other,) = Vocabulary.learn(lines, lines, settings).files().values()
+    (tmp_path / "other" / "subwords.model").write_bytes(other)
+    assert nmt("translate", tmp_path / "other", stdin=b"ba\n").code == 0
+    message = fails("translate", f"{run},{tmp_path / 'other'}", stdin=b"ba\n")
+    assert f"{run} and {tmp_path / 'other'} have different subwords" in message
+    assert "only models that were trained on one preparation" in message
 
 
 def test_weights_cut_off(run: Path, tmp_path: Path) -> None:
@@ -481,7 +522,82 @@ def test_alignments_have_a_column_and_a_key(run: Path) -> None:
 def test_options_of_sampling_need_it(run: Path) -> None:
     assert "--top-k needs --sample" in fails("translate", run, "--top-k", "3")
     said = fails("translate", run, "--min-length", "5", "--max-length", "2")
-    assert "--min-length 5 is more than --max-length 2" in said
+    assert "translate.min_length = 5 is more than translate.max_length = 2" in said
+
+
+def test_every_setting_of_the_search_can_be_given(run: Path, toy: Files) -> None:
+    def translated(*more: str) -> list[str]:
+        result = nmt("translate", run, *more, stdin=b"ba ce di fo\ndi fo gu\n")
+        assert result.code == 0, result.err
+        return result.lines
+
+    assert translated("--beam=2") == translated("--set=translate.beam=2")
+    assert translated("--beam=2") == translated("--beam=2", "--set=translate.beam=5")
+    long = translated("--set=translate.min_length=20", "--set=translate.max_length=20")
+    pairs = zip(long, translated(), strict=True)
+    assert all(len(forced.split()) > len(plain.split()) for forced, plain in pairs)
+    words = ("score", run, *toy["valid"], "--format=tsv")
+    plain, unranked = nmt(*words), nmt(*words, "--set=translate.length_penalty=0")
+    assert [line.split("\t")[0] for line in plain.lines] == [
+        line.split("\t")[1] for line in unranked.lines
+    ]
+    scored = [
+        nmt("evaluate", run, *toy["valid"], "--json", *more).out
+        for more in ((), ("--set=translate.max_length=1",), ("--length-penalty=1",))
+    ]
+    assert scored[0] != scored[1] and scored[0] == scored[2]
+
+
+def test_settings_of_the_search_that_cannot_be(run: Path, toy: Files) -> None:
+    for command, more in (("translate", ()), ("score", toy["valid"])):
+        said = fails(command, run, *more, "--set=model.hidden=3")
+        assert "only [translate] can be set here" in said
+    begin = ("translate", run)
+    assert "translate.groups = 2" in fails(*begin, "--beam=3", "--set=translate.groups=2")
+    assert "--sample" in fails(*begin, "--sample", "--n-best=2", "--set=translate.groups=2")
+    assert "translate.beam: expected" in fails(*begin, "--set=translate.beam=many")
+
+
+def test_a_run_from_before_a_setting_existed(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "old")
+    config = tmp_path / "old" / "config.toml"
+    head, _, _ = config.read_text(encoding="utf-8").partition("[translate]")
+    config.write_text(f"{head}[translate]\nbeam = 5\n", encoding="utf-8")
+    lines = b"ba ce di\n"
+    assert (
+        nmt("translate", tmp_path / "old", stdin=lines).out
+        == nmt("translate", run, stdin=lines).out
+    )
+
+
+def test_a_second_column_begins_the_translation(run: Path) -> None:
+    long = "ba " * 90
+    stdin = f"ba ce\tdi f\n\nba ce\n\tdi\nba\t{long}\n".encode()
+    result = nmt("translate", run, "--prefix-column", stdin=stdin)
+    begun, blank, plain, only, beyond = result.lines
+    assert begun.startswith("di f") and (blank, only, beyond) == ("", "di", long)
+    assert [plain] == nmt("translate", run, stdin=b"ba ce\n").lines
+    assert result.err.startswith("warning: line 5: the prefix has ")
+    assert result.err.count("\n") == 1
+    drawn = nmt("translate", run, "--prefix-column", "--sample", "--n-best=3", stdin=stdin)
+    assert len(drawn.lines) == 15 and all(line.startswith("di f") for line in drawn.lines[:3])
+
+
+def test_terms_must_appear(run: Path, tmp_path: Path) -> None:
+    terms = tmp_path / "terms.tsv"
+    terms.write_text("ba\ttu lo\nce\t東京\n", encoding="utf-8")
+    result = nmt("translate", run, "--terms", terms, stdin=b"di\nba di\n\nce ba\n")
+    assert result.code == 0
+    assert ["tu lo" in line for line in result.lines] == [False, True, False, True]
+    assert result.err.startswith("warning: line 4: '東京' has characters that the model cannot")
+    assert "--sample" in fails("translate", run, "--terms", terms, "--sample")
+    assert "no.tsv: cannot be read" in fails("translate", run, "--terms", tmp_path / "no.tsv")
+    said = fails(
+        "translate", run, "--terms", terms, "--beam=4", "--set=translate.groups=2", stdin=b"ba\n"
+    )
+    assert "translate.groups = 2" in said
+    terms.write_text("ba\n")
+    assert "terms.tsv:1: is no pair of terms" in fails("translate", run, "--terms", terms)
 
 
 def test_minimum_bayes_risk_ranks_by_expected_utility(run: Path) -> None:
@@ -497,7 +613,8 @@ def test_minimum_bayes_risk_ranks_by_expected_utility(run: Path) -> None:
         assert blank["translation"] == ""
         assert nmt(*words, stdin=lines).lines == nmt(*words, stdin=lines).lines
     assert "--utility needs --mbr" in fails("translate", run, "--utility", "bleu")
-    assert "leave --beam out" in fails("translate", run, "--mbr", "--candidates", "9", "--beam", "3")
+    said = fails("translate", run, "--mbr", "--candidates", "9", "--beam", "3")
+    assert "leave --beam out" in said
     said = fails("translate", run, "--mbr", "--candidates", "4", "--n-best", "5")
     assert "use --candidates 5" in said
 
@@ -553,6 +670,47 @@ def test_pairs_are_scored_line_by_line(run: Path, tmp_path: Path) -> None:
         assert float(line) == float(total) == pytest.approx(sum(each), abs=1e-2)
     record = json.loads(nmt("score", run, *corpus, "--format", "jsonl").lines[2])
     assert (record["source"], record["target"]) == ("di", "fo gu")
+
+
+def test_what_translate_wrote_is_scored_as_search_had_it(run: Path, tmp_path: Path) -> None:
+    lines = [source for source, _ in toy_pairs(30, 4)]
+    source = tmp_path / "source"
+    source.write_text("".join(f"{line}\n" for line in [*lines, ""]))
+    words = ("translate", run, source, "--n-best=3", "--beam=3")
+    for form in ("jsonl", "tsv"):
+        assert nmt(*words, "--format", form, "--output", tmp_path / f"n.{form}").code == 0
+    whole = nmt("score", run, "--n-best", tmp_path / "n.jsonl", "--format=jsonl")
+    table = nmt("score", run, source, "--n-best", tmp_path / "n.tsv", "--format=jsonl")
+    assert whole.code == table.code == 0, whole.err
+    assert (
+        table.lines[:90] == whole.lines[:90] and len(table.lines) == 93
+    )  # three for the blank one
+    trained = load(run, torch.device("cpu"))
+    translator = Translator(trained.model, trained.vocabulary, SearchOptions(beam=3), 100)
+    found = [hypothesis for each in translator.hypotheses(lines) for hypothesis in each]
+    alike = 0
+    for hypothesis, line in zip(found, whole.lines[:90], strict=True):
+        scored, target = json.loads(line), trained.vocabulary.target
+        assert scored["target"] == target.decode(hypothesis.ids)
+        if target.encode([scored["target"]])[0] == list(hypothesis.ids):
+            alike += 1  # the others are the same text in subwords that nobody would encode it in
+            for key in ("score", "log_probability"):
+                assert scored[key] == pytest.approx(getattr(hypothesis, key), abs=1e-4)
+    assert alike > 40
+
+
+def test_candidates_that_cannot_be_scored(run: Path, tmp_path: Path) -> None:
+    source, table, rows = tmp_path / "s", tmp_path / "n.tsv", tmp_path / "n.jsonl"
+    source.write_text("ba\nce\n")
+    table.write_text("a\t1\nb\t1\nc\t1\n")
+    said = fails("score", run, source, "--n-best", table)
+    assert "has 3 lines for the 2 of" in said
+    assert "does not hold its sources" in fails("score", run, "--n-best", table)
+    rows.write_text('{"source": "ba", "translation": "ba"}\n{"source": 3}\n')
+    assert "n.jsonl:2: is nothing that nmt translate" in fails("score", run, "--n-best", rows)
+    assert "holds its sources itself" in fails("score", run, source, "--n-best", rows)
+    assert "one file of sources" in fails("score", run, source, source, "--n-best", table)
+    assert "CORPUS" in fails("score", run, code=2)
 
 
 def test_several_runs_decide_together(run: Path, tmp_path: Path) -> None:

@@ -33,6 +33,14 @@ def test_assignments_are_read_as_toml_or_text() -> None:
     assert layer == {"model.cell": "gru", "model.dropout": 0.25, "data.joint_vocab": False}
 
 
+def test_one_section_may_be_the_only_one_to_set() -> None:
+    assert layer_from_assignments(["translate.beam=3"], "translate") == {"translate.beam": 3}
+    with pytest.raises(SettingsError, match=r"only \[translate\] can be set"):
+        layer_from_assignments(["translate.beam=3", "model.hidden=64"], "translate")
+    with pytest.raises(SettingsError, match=r"did you mean translate.beam"):
+        layer_from_assignments(["translate.beem=3"], "translate")
+
+
 @pytest.mark.parametrize(
     ("key", "suggestion"),
     [
@@ -53,6 +61,8 @@ def test_an_unknown_key_suggests_the_nearest(key: str, suggestion: str) -> None:
         ("model.dropout", 1.5),
         ("model.cell", "transformer"),
         ("model.hidden", -2),
+        ("translate.word_reward", float("nan")),
+        ("translate.length_penalty", 1e6),
     ],
 )
 def test_a_wrong_value_names_its_key(key: str, value: object) -> None:
@@ -66,6 +76,10 @@ def test_a_wrong_value_names_its_key(key: str, value: object) -> None:
         {"model.tied": "all", "data.joint_vocab": False},
         {"model.heads": 4, "model.attention": "additive"},
         {"model.hidden": 100, "model.heads": 8},
+        {"translate.beam": 5, "translate.groups": 2},
+        {"translate.min_length": 9, "translate.max_length": 8},
+        {"translate.min_ratio": 3.0, "translate.max_ratio": 2.0},
+        {"translate.coverage_penalty": 0.2, "model.attention": "none"},
     ],
 )
 def test_a_clash_names_both_keys(clash: dict[str, object]) -> None:

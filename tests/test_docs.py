@@ -34,12 +34,16 @@ def braces(word: str) -> list[str]:
 
 
 def run_in_shell(command: str) -> tuple[int, bytes, str]:
-    """A pipe of `echo`, `head` and `nmt`, without the shell; trainings are made short."""
-    piped, result = b"", None
+    """A pipe of `echo`, `printf`, `head` and `nmt`, its end perhaps in a file, without the shell;
+    trainings are made short."""
+    command, _, file = command.partition(" > ")
+    piped, code, said = b"", 0, ""
     for part in command.split("|"):
         words = list(itertools.chain.from_iterable(map(braces, shlex.split(part))))
         if words[0] == "echo":
             piped = f"{words[1]}\n".encode()
+        elif words[0] == "printf":
+            piped = words[1].replace("\\t", "\t").replace("\\n", "\n").encode()
         elif words[0] == "head":
             lines = Path(words[-1]).read_bytes().splitlines(keepends=True)
             piped = b"".join(lines[: int(words[2])])
@@ -50,9 +54,10 @@ def run_in_shell(command: str) -> tuple[int, bytes, str]:
                     del words[at : at + 2]
                 words += QUICK
             result = nmt(*words[1:], stdin=piped)
-            piped = result.out
-    assert result
-    return result.code, result.out, result.err
+            piped, code, said = result.out, result.code, result.err
+    if file:
+        Path(file).write_bytes(piped)
+    return code, piped, said
 
 
 def test_the_readmes_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,7 +175,7 @@ def test_no_ngram_occurs_twice(size: int) -> None:
         for found in found_with()
         for h in found
     )
-    for found in found_with(no_repeat=size):
+    for found in found_with(no_repeat_ngram=size):
         for hypothesis in found:
             assert len(set(ngrams(hypothesis.ids, size))) == len(ngrams(hypothesis.ids, size))
 

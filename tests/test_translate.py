@@ -19,7 +19,7 @@ from nmt.device import Device
 from nmt.ensemble import Ensemble, Mean
 from nmt.search import Sampling, SearchOptions
 from nmt.stream import Layout, translate_stream
-from nmt.translate import Translator, split_long
+from nmt.translate import Translator, _Piece, split_long
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_alignments_are_written_as_pharaoh_did(translator: Translator) -> None:
 def test_forced_is_what_search_gave(translator: Translator) -> None:
     lines = [source for source, _ in toy_pairs(80, 6)]
     sources = translator.vocabulary.source.encode(lines)
-    found = [best[0] for best in translator._search(sources)]
+    found = [best[0] for best in translator._search(list(map(_Piece, sources)))]
     forced = [
         translator._force([source], [list(h.ids)])[0]
         for source, h in zip(sources, found, strict=True)

@@ -1,0 +1,125 @@
+"""Tuning the search: what is tried without searching is what a search would give."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import nmt
+
+from nmt.checkpoint import Run, load, read_config, write_config
+from nmt.config import TranslateSettings
+from nmt.corpus import read_lines
+from nmt.device import Device
+from nmt.metrics import METRICS
+from nmt.search import SearchOptions
+from nmt.translate import Translator
+from nmt.tune import Found, Tried, share_of_gains, simplest, tune
+
+Files = Mapping[str, tuple[Path, Path]]
+STORED = TranslateSettings(beam=3)
+BLEU = METRICS["bleu"]
+
+
+def tried(score: float, **changes: object) -> Tried:
+    return Tried(replace(STORED, **changes), score)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def found(run: Path, toy: Files, device: Device) -> Found:
+    trained = load(run, device.torch)
+
+    def translator_for(settings: TranslateSettings) -> Translator:
+        options = SearchOptions.of(settings, attention=True)
+        return Translator(trained.model, trained.vocabulary, options, 100)
+
+    sources, references = (list(read_lines(path)) for path in toy["valid"])
+    return tune(translator_for, STORED, sources, references, BLEU, beams=(1, 4))
+
+
+def test_ranking_anew_is_searching_anew(found: Found, run: Path, toy: Files) -> None:
+    """Also the numbers are sacreBLEU's."""
+    others = [each for each in found.tried if each.settings.coverage_penalty][::20]
+    for each in (found.stored, *others):
+        given = [
+            f"--set=translate.{key}={value}"
+            for key, value in vars(each.settings).items()
+            if key in ("beam", "length_norm", "length_penalty", "coverage_penalty")
+        ]
+        scored = json.loads(nmt("evaluate", run, *toy["valid"], "--json", *given).out)
+        assert each.score == pytest.approx(scored["bleu"]["score"], abs=1e-6)
+
+
+def test_every_beam_is_tried_and_the_stored_one(found: Found) -> None:
+    assert {each.settings.beam for each in found.tried} == {1, 3, 4}
+    assert found.stored in found.tried
+    again = next(each for each in found.tried if each.settings == found.winner.settings)
+    assert again.score == found.winner.score
+
+
+def test_of_equals_the_simplest_is_taken() -> None:
+    best = tried(30.05, beam=8, coverage_penalty=0.2)
+    assert simplest([best, tried(30.0, beam=2), tried(29.9, beam=1)], STORED).settings.beam == 2
+    plain = tried(30.0, beam=8, length_penalty=0.6)
+    assert simplest([best, plain, tried(30.0, beam=8, length_penalty=0.2)], STORED) == plain
+
+
+def test_a_gain_by_chance_is_no_gain() -> None:
+    generator = np.random.default_rng(3)
+    ours = [" ".join(generator.choice(list("abcdef"), size=9)) for _ in range(40)]
+    theirs = [" ".join(generator.choice(list("abcdef"), size=9)) for _ in range(40)]
+
+    def counts(texts: list[str]) -> np.ndarray:
+        pairs = zip(texts, ours, strict=True)
+        return np.stack([BLEU.counts([text], [reference])[0, 0] for text, reference in pairs])
+
+    poor, fair = counts(theirs), counts([*ours[:1], *theirs[1:]])
+    assert share_of_gains(poor, poor, BLEU) == 0.0
+    assert share_of_gains(poor, counts(ours), BLEU) == 1.0
+    assert 0.3 < share_of_gains(poor, fair, BLEU) < 0.95  # one line of forty
+    assert not Found(tried(1.0), (), tried(9.0, beam=8), 0.9).better
+    assert not Found(tried(1.0), (), tried(1.05, beam=8), 1.0).better
+    assert Found(tried(1.0), (), tried(1.5, beam=8), 1.0).better
+
+
+def test_what_is_better_is_stored_and_used(run: Path, toy: Files, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    settings = read_config(Run(copy))
+    poor = replace(settings.translate, length_penalty=10.0, no_repeat_ngram=4)
+    write_config(Run(copy), replace(settings, translate=poor))
+    words = ("tune", copy, *toy["valid"], "--beams=1,4", "--metric=chrf")
+    tuned = nmt(*words, "--json")
+    record = json.loads(tuned.out)
+    assert record["changed"] and record["gain"] > 0.5
+    after = read_config(Run(copy))
+    assert after.translate.length_penalty == record["chosen"]["length_penalty"] < 10
+    assert after.translate.no_repeat_ngram == 4
+    assert replace(after, translate=poor) == replace(settings, translate=poor)
+    scored = json.loads(nmt("evaluate", copy, *toy["valid"], "--json").out)
+    assert scored["chrf"]["score"] == pytest.approx(record["chosen"]["chrf"], abs=1e-6)
+    before = (copy / "config.toml").read_bytes()
+    again = nmt(*words)
+    assert again.code == 0 and "left as it was" in again.err
+    assert (copy / "config.toml").read_bytes() == before
+    assert again.out.decode().split("\n")[0].split() == [
+        "beam",
+        "norm",
+        "length",
+        "coverage",
+        "chrf",
+    ]
+
+
+def test_nothing_to_tune_on(run: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("\n")
+    result = nmt("tune", run, tmp_path / "a", tmp_path / "b")
+    assert result.code == 1 and "nothing in it to tune on" in result.err
+    result = nmt("tune", run, tmp_path / "a", tmp_path / "b", "--beams=0,x")
+    assert result.code == 1 and "--beams 0,x" in result.err
