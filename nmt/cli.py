@@ -578,7 +578,10 @@ def tune(
     corpus: CorpusWords,
     langs: Langs = None,
     metric: Annotated[MetricOption, typer.Option(help="What is to be high.")] = MetricOption.bleu,
-    beams: Annotated[str | None, typer.Option(metavar="N,N,...", help="The beams to try.")] = None,
+    beams: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,...", help="The beams to try.  [default: 1,2,3,5,8,12]"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     precision: Precision = PrecisionName.auto,
     device: DeviceOption = DeviceName.auto,

@@ -457,10 +457,10 @@ class _Beams(_Rows[M, S]):
         """Score, choose, put finished hypotheses aside, and keep the rest."""
         groups, width = self.options.groups, self.options.beam // self.options.groups
         allowed, chances = self._allowed(step.logits)
-        totals = self.scores.unsqueeze(-1) + allowed
-        scores, beams, tokens = self._candidates(totals)
+        scores, beams, tokens = self._candidates(self.scores.unsqueeze(-1) + allowed)
         for row, guide in self.guides.items():
-            if chosen := guide.chosen(self._histories(row), totals[row]):
+            totals = self.scores[row].unsqueeze(-1) + allowed[row]
+            if chosen := guide.chosen(self._histories(row), totals):
                 scores[row, 0], beams[row, 0], tokens[row, 0] = chosen
         ended, now = tokens == EOS, self._now(step)  # [B, G, C]
         best = (ended & (scores > -torch.inf))[..., :width]

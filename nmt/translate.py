@@ -191,9 +191,10 @@ class Translator:
         if beginning and beginning.longest > room:
             why = f"the prefix has {beginning.longest} subwords and a translation at most {room}"
             return _Plan(line, (), prefix, (f"{why}; it is written as it is",))
-        texts = [line] if len(sources) == 1 else map(self.vocabulary.source.decode, sources)
+        whole = len(sources) == 1
+        texts = [line] if whole else [self.vocabulary.source.decode(each) for each in sources]
         pieces: list[_Piece] = []
-        unmet: list[str] = []
+        unmet = [] if whole else self._cut_terms(line, texts)
         for source, text in zip(sources, texts, strict=True):
             begins = None if pieces else beginning
             phrases, left_out = self._phrases(text, source, begins)
@@ -219,15 +220,24 @@ class Translator:
         terms = self.terminology.of(text) if self.terminology else ()
         phrases, unmet = [], []
         for term in without_repeats(terms):
-            phrase, called = self._speller.phrase(term), " or ".join(term.targets)
+            phrase = self._speller.phrase(term)
+            what = f"the term '{term.source}', '{' or '.join(term.targets)}',"
             if phrase is None:
-                unmet.append(f"'{called}' has characters that the model cannot write; left out")
+                unmet.append(f"{what} has characters that the model cannot write; left out")
             elif phrase.shortest > room:
-                unmet.append(f"'{called}' has more subwords than there is room for; left out")
+                unmet.append(f"{what} has more subwords than there is room for; left out")
             else:
                 phrases.append(phrase)
                 room -= phrase.shortest
         return phrases, unmet
+
+    def _cut_terms(self, line: str, texts: Sequence[str]) -> list[str]:
+        """The terms of a line that are in none of its pieces."""
+        if self.terminology is None:
+            return []
+        seen = {term.source for text in texts for term in self.terminology.of(text)}
+        lost = (each.source for each in self.terminology.of(line) if each.source not in seen)
+        return [f"the term '{source}' lies where the line is cut; left out" for source in lost]
 
     @cached_property
     def _speller(self) -> Speller:

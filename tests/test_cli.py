@@ -589,7 +589,7 @@ def test_terms_must_appear(run: Path, tmp_path: Path) -> None:
     result = nmt("translate", run, "--terms", terms, stdin=b"di\nba di\n\nce ba\n")
     assert result.code == 0
     assert ["tu lo" in line for line in result.lines] == [False, True, False, True]
-    assert result.err.startswith("warning: line 4: '東京' has characters that the model cannot")
+    assert result.err.startswith("warning: line 4: the term 'ce', '東京', has characters that")
     assert "--sample" in fails("translate", run, "--terms", terms, "--sample")
     assert "no.tsv: cannot be read" in fails("translate", run, "--terms", tmp_path / "no.tsv")
     said = fails(

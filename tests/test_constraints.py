@@ -188,7 +188,7 @@ def test_terms_that_cannot_be_met_are_named_and_left_out(translator: Translator)
     demanding = with_terms(translator, ("ba", "東京"), ("ce", "tu"), max_length=6)
     blank, odd, fine = demanding.translate(["", "ba di", "ce"])
     assert (blank.unmet, fine.unmet) == ((), ())
-    assert "'東京' has characters" in odd.unmet[0] and odd.text
+    assert "term 'ba', '東京', has characters" in odd.unmet[0] and odd.text
     assert "tu" in fine.text.split()
     crowded = with_terms(translator, ("ba", "tu lo mu na pe ri"), max_length=6)
     assert "more subwords than there is room for" in crowded.translate(["ba"])[0].unmet[0]
@@ -198,7 +198,9 @@ def test_terms_of_a_line_in_pieces(translator: Translator) -> None:
     line = " ".join(["ce di fo gu"] * 12 + ["ba"])
     assert "tu" not in line
     found = with_terms(translator, ("ba", "tu tu")).translate([line])[0]
-    assert "tu tu" in found.text
+    assert "tu tu" in found.text and not found.unmet
+    across = with_terms(translator, (" ".join(["ce di fo gu"] * 11), "tu")).translate([line])[0]
+    assert "lies where the line is cut" in across.unmet[0] and across.text
 
 
 @pytest.mark.parametrize("prefix", ["ba", "ba ", "b", "ba c", "ba ce di f", "ba  ce", " ba", "☃ b"])
