@@ -2,13 +2,19 @@
 
 Search knows a model only by four verbs: `encode(source) -> Memory`, `start(memory) -> State`,
 `step(tokens, state, memory) -> Step`, and `select(rows)` of Memory and State. Training uses
-`readout`, the teacher-forced pass over whole sequences.
+`readout`, the teacher-forced pass over whole sequences. The decoder's equations stand in one place,
+`_advance`, for both. There are two arrangements:
 
-Attention is asked once, with the outputs of the decoder's first layer, and its context goes into
-the layers above (the arrangement of NVIDIA's GNMT v2). The first layer never waits for a context,
-so under teacher forcing every layer is one fused call over the whole sequence.
+    parallel        Attention is asked with the outputs of the decoder's first layer, and its
+                    context goes into the layers above (NVIDIA's GNMT v2). No layer ever waits for
+                    a context of the step before, so under teacher forcing every layer is one fused
+                    call over the whole sequence.
+    input feeding   Attention is asked with the outputs of the last layer, and what the output layer
+                    reads at a step goes into the first layer at the next (Luong et al. 2015, §3.3).
+                    Training has to go step by step too.
 
-    B batch, S source length, T target length, E embedding, H hidden, V vocabulary, K beam
+    B batch, S source length, T target length, E embedding, H hidden, V vocabulary, K beam,
+    R rows of a step: B·K, the K beams of a sentence next to each other
 """
 
 from __future__ import annotations
@@ -22,8 +28,10 @@ from torch import Tensor, nn
 
 from nmt import cells
 from nmt.attention import make_attention
-from nmt.cells import Bidirectional, Recurrent
+from nmt.cells import Bidirectional, Recurrent, Unidirectional, initialise
 from nmt.config import ModelSettings
+from nmt.dropout import NONE, Dropout
+from nmt.stack import connections, stream_sizes
 from nmt.subwords import PAD
 
 _EMBEDDING = 0.5  # embeddings start uniform within ± this
@@ -46,14 +54,18 @@ class Memory:
 
 @dataclass(frozen=True)
 class State:
-    """The decoder's state after some target tokens: a cell state for each layer."""
+    """What the decoder remembers after some target tokens."""
 
-    layers: tuple[cells.State, ...]  # each part [R, H], R = B·K rows
+    layers: tuple[cells.State, ...]  # each part [R, H]
+    fed: Tensor | None = None  # [R, E] the last readout, with input feeding
+    covered: Tensor | None = None  # [R, S] the sum of the attention's weights, where it uses it
 
     def select(self, rows: Tensor) -> State:
         """The states of these rows, in this order."""
         return State(
-            tuple(tuple(part.index_select(0, rows) for part in layer) for layer in self.layers)
+            tuple(tuple(part.index_select(0, rows) for part in layer) for layer in self.layers),
+            None if self.fed is None else self.fed.index_select(0, rows),
+            None if self.covered is None else self.covered.index_select(0, rows),
         )
 
 
@@ -66,8 +78,26 @@ class Step:
     attention: Tensor | None  # [R, S]
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What attention answers, for a sequence or for the rows of a step."""
+
+    context: Tensor | None = None  # [B, T, H] or [R, H]
+    weights: Tensor | None = None  # [B, T, S] or [R, S]
+    covered: Tensor | None = None  # [R, S] afterwards
+
+
+@dataclass(frozen=True)
+class _Advanced:
+    """The decoder after a sequence, or after a step."""
+
+    readout: Tensor  # [B, T, E] or [R, E]
+    state: State
+    attention: Tensor | None
+
+
 class Seq2Seq(nn.Module):
-    """A bidirectional recurrent encoder, a bridge, and a recurrent decoder with attention."""
+    """A recurrent encoder, a bridge, and a recurrent decoder with attention."""
 
     def __init__(self, settings: ModelSettings, source_size: int, target_size: int) -> None:
         super().__init__()
@@ -78,11 +108,10 @@ class Seq2Seq(nn.Module):
         self.bridge = nn.Linear(settings.hidden, _state_size(settings))
         self.attention = make_attention(settings)
         self.decoder = _decoder(settings)
-        self.encoder_norms = _norms(settings, settings.encoder_layers)
-        self.decoder_norms = _norms(settings, settings.decoder_layers)
-        self.to_readout = nn.Linear(settings.hidden + self._context_size, settings.embedding)
+        self.encoder_connections = connections(settings, settings.encoder_layers)
+        self.decoder_connections = connections(settings, settings.decoder_layers)
+        self.to_readout = nn.Linear(settings.hidden + _context_size(settings), settings.embedding)
         self.output = nn.Linear(settings.embedding, target_size)
-        self.dropout = SequenceDropout(settings.dropout)
         self._tie()
         self._initialise()
 
@@ -95,65 +124,51 @@ class Seq2Seq(nn.Module):
 
     def readout(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Tensor:
         """The same up to the output layer: [B, T, E]."""
-        memory = self.encode(source, lengths)
-        state = self.start(memory)
-        inputs = self._embed(self.target_embedding, target_in)
-        first, *above = self.layers
-        outputs = first(inputs, state.layers[0])
-        context, _ = self._attend(outputs, memory)
-        for number, layer in enumerate(above, 1):
-            inputs = _beside(self._between(self.decoder_norms, number - 1, outputs), context)
-            outputs = layer(inputs, state.layers[number])
-        return self._read(outputs, context)
+        dropout = Dropout(self.settings, self.training)
+        memory = self.encode(source, lengths, dropout)
+        state = self.start(memory, dropout)
+        embedded = _embed(self.target_embedding, target_in, dropout)
+        if not self.settings.input_feeding:
+            return self._advance(embedded, state, memory, dropout).readout
+        readouts = []
+        for now in embedded.unbind(1):
+            advanced = self._advance(now, state, memory, dropout)
+            state = advanced.state
+            readouts.append(advanced.readout)
+        return torch.stack(readouts, dim=1)
 
-    def encode(self, source: Tensor, lengths: Tensor) -> Memory:
+    def encode(self, source: Tensor, lengths: Tensor, dropout: Dropout = NONE) -> Memory:
         """Source ids [B, S] with EOS and padding → Memory."""
         flip = cells.flips(lengths, source.shape[1])
-        outputs = self._embed(self.source_embedding, source)
+        stream = _embed(self.source_embedding, source, dropout)
         for number, layer in enumerate(self.encoder):
-            if number:
-                outputs = self._between(self.encoder_norms, number - 1, outputs)
-            outputs = layer(outputs, flip)
-        rows = torch.arange(len(lengths), device=lengths.device)
-        half = outputs.shape[-1] // 2
-        ahead, back = outputs[rows, lengths - 1, :half], outputs[:, 0, half:]
-        values = self._between(self.encoder_norms, len(self.encoder) - 1, outputs)
+            inputs = dropout.units(("encoder", number), stream) if number else stream
+            stream = self.encoder_connections[number](stream, layer(inputs, flip, dropout))
+        values = dropout.units("memory", stream)
         keys = values if self.attention is None else self.attention.keys(values)
         padding = torch.zeros(source.shape, device=source.device).masked_fill(
             source == PAD, -torch.inf
         )
-        summary = torch.cat((ahead, back), dim=-1)
-        return Memory(values, keys, padding.unsqueeze(1), summary, lengths)
+        return Memory(values, keys, padding.unsqueeze(1), self._sum_up(stream, lengths), lengths)
 
     # --- one step at a time ---------------------------------------------------------------------
 
-    def start(self, memory: Memory) -> State:
-        """The decoder's first state: the bridge's tanh projection of the encoder's last outputs."""
-        parts = torch.tanh(self.bridge(self.dropout(memory.summary)))
+    def start(self, memory: Memory, dropout: Dropout = NONE) -> State:
+        """The decoder's first state: the bridge's tanh projection of the encoder's summary."""
+        parts = torch.tanh(self.bridge(dropout.units("bridge", memory.summary)))
         each = parts.split(self.settings.hidden, dim=-1)
         count = cells.state_parts(self.settings.cell)
-        return State(tuple(each[i : i + count] for i in range(0, len(each), count)))
+        layers = tuple(each[i : i + count] for i in range(0, len(each), count))
+        rows, settings = len(memory.lengths), self.settings
+        fed = parts.new_zeros(rows, settings.embedding) if settings.input_feeding else None
+        covered = torch.zeros_like(memory.padding[:, 0]) if settings.coverage else None
+        return State(layers, fed, covered)
 
     def step(self, tokens: Tensor, state: State, memory: Memory) -> Step:
-        """Logits after one more token a row.
-
-        Args:
-            tokens: [R]; R = B·K rows, the K beams of a sentence next to each other.
-        """
-        first, *above = self.layers
-        after = [first.step(self._embed(self.target_embedding, tokens), state.layers[0])]
-        outputs = after[0][0]
-        beams = outputs.view(memory.values.shape[0], -1, outputs.shape[-1])  # [B, K, H]
-        context, attention = self._attend(beams, memory)
-        context = None if context is None else context.flatten(0, 1)
-        for number, layer in enumerate(above, 1):
-            inputs = _beside(self._between(self.decoder_norms, number - 1, outputs), context)
-            after.append(layer.step(inputs, state.layers[number]))
-            outputs = after[-1][0]
-        logits = self.output(self._read(outputs, context))
-        return Step(
-            logits, State(tuple(after)), None if attention is None else attention.flatten(0, 1)
-        )
+        """Logits after one more token [R] a row."""
+        embedded = _embed(self.target_embedding, tokens, NONE)
+        advanced = self._advance(embedded, state, memory, NONE)
+        return Step(self.output(advanced.readout), advanced.state, advanced.attention)
 
     @property
     def layers(self) -> Sequence[Recurrent]:
@@ -162,32 +177,67 @@ class Seq2Seq(nn.Module):
 
     # --- parts ----------------------------------------------------------------------------------
 
-    def _embed(self, embedding: nn.Embedding, ids: Tensor) -> Tensor:
-        vectors: Tensor = self.dropout(embedding(ids))
-        if self.training and self.settings.word_dropout:
-            kept = torch.rand(ids.shape, device=ids.device) >= self.settings.word_dropout
-            vectors = vectors * kept.unsqueeze(-1)
-        return vectors
+    def _sum_up(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        """What the bridge starts the decoder from: [B, S, H] → [B, H]."""
+        if self.settings.bridge == "last":
+            rows = torch.arange(len(lengths), device=lengths.device)
+            last = outputs[rows, lengths - 1]
+            if not self.settings.bidirectional:
+                return last
+            half = outputs.shape[-1] // 2
+            return torch.cat((last[:, :half], outputs[:, 0, half:]), dim=-1)
+        steps = torch.arange(outputs.shape[1], device=lengths.device)
+        padded = (steps >= lengths.unsqueeze(1)).unsqueeze(-1)  # [B, S, 1]
+        if self.settings.bridge == "max":
+            return outputs.masked_fill(padded, -torch.inf).amax(dim=1)
+        return outputs.masked_fill(padded, 0.0).sum(dim=1) / lengths.unsqueeze(1)
 
-    def _attend(self, query: Tensor, memory: Memory) -> tuple[Tensor | None, Tensor | None]:
+    def _advance(
+        self, embedded: Tensor, state: State, memory: Memory, dropout: Dropout
+    ) -> _Advanced:
+        """The decoder over a whole sequence [B, T, E] at once, or over one step [R, E]."""
+        settings = self.settings
+        asking = settings.decoder_layers - 1 if settings.input_feeding else 0
+        stream = _beside(embedded, state.fed)
+        after, answer = [], _Answer()
+        for number, layer in enumerate(self.layers):
+            inputs = dropout.units(("decoder", number), stream) if number else stream
+            outputs, now = layer(_beside(inputs, answer.context), state.layers[number], dropout)
+            after.append(now)
+            if number == asking:
+                answer = self._attend(outputs, state.covered, memory)
+            stream = self.decoder_connections[number](stream, outputs)
+        top = _beside(dropout.units("top", stream), answer.context)
+        readout = dropout.units("readout", torch.tanh(self.to_readout(top)))
+        fed = readout if settings.input_feeding else None
+        return _Advanced(readout, State(tuple(after), fed, answer.covered), answer.weights)
+
+    def _attend(self, queries: Tensor, covered: Tensor | None, memory: Memory) -> _Answer:
+        """Ask with the outputs of a whole sequence [B, T, H], or of one step [R, H]."""
         if self.attention is None:
-            return None, None
-        context, weights = self.attention(query, memory.keys, memory.values, memory.padding)
-        return context, weights
+            return _Answer()
+        whole, sentences = queries.dim() == 3, len(memory.lengths)
+        if whole and covered is not None:
+            return self._attend_in_turn(queries, covered, memory)
+        asked = queries if whole else queries.view(sentences, -1, queries.shape[-1])  # [B, K, H]
+        before = None if covered is None else covered.view(sentences, -1, covered.shape[-1])
+        context, weights = self.attention(asked, memory.keys, memory.values, memory.padding, before)
+        if whole:
+            return _Answer(context, weights)
+        weights = weights.flatten(0, 1)
+        return _Answer(
+            context.flatten(0, 1), weights, None if covered is None else covered + weights
+        )
 
-    def _between(self, norms: nn.ModuleList, number: int, outputs: Tensor) -> Tensor:
-        """What stands between one layer and the next: the norm, if there is one, and dropout."""
-        between: Tensor = self.dropout(norms[number](outputs) if len(norms) else outputs)
-        return between
-
-    def _read(self, outputs: Tensor, context: Tensor | None) -> Tensor:
-        outputs = self._between(self.decoder_norms, len(self.decoder) - 1, outputs)
-        readout: Tensor = self.dropout(torch.tanh(self.to_readout(_beside(outputs, context))))
-        return readout
-
-    @property
-    def _context_size(self) -> int:
-        return 0 if self.settings.attention == "none" else self.settings.hidden
+    def _attend_in_turn(self, queries: Tensor, covered: Tensor, memory: Memory) -> _Answer:
+        """The same for a sequence [B, T, H] whose every answer bears on the next question."""
+        answers = []
+        for query in queries.unbind(1):
+            answers.append(self._attend(query, covered, memory))
+            covered = cast(Tensor, answers[-1].covered)
+        contexts = [cast(Tensor, answer.context) for answer in answers]
+        weights = [cast(Tensor, answer.weights) for answer in answers]
+        return _Answer(torch.stack(contexts, dim=1), torch.stack(weights, dim=1), covered)
 
     def _tie(self) -> None:
         if self.settings.tied != "none":
@@ -196,61 +246,54 @@ class Seq2Seq(nn.Module):
             self.source_embedding.weight = self.target_embedding.weight
 
     def _initialise(self) -> None:
-        """Xavier (Glorot & Bengio 2010) throughout; large embeddings, which attention learns from
-        much sooner than from small ones (measured in docs/results.md)."""
+        """As the settings say; large embeddings, which attention learns from much sooner than from
+        small ones (measured in docs/results.md)."""
+        how = self.settings.initialisation
         for module in self.modules():
             if isinstance(module, Recurrent):
-                module.reset_parameters()
+                module.reset_parameters(how)
             elif isinstance(module, nn.Embedding):
                 nn.init.uniform_(module.weight, -_EMBEDDING, _EMBEDDING)
             elif isinstance(module, nn.Linear) and module is not self.output:
-                nn.init.xavier_uniform_(module.weight)
+                initialise(module.weight, how)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         if self.settings.tied == "none":
-            nn.init.xavier_uniform_(self.output.weight)
+            initialise(self.output.weight, how)
         nn.init.zeros_(self.output.bias)
         with torch.no_grad():
             self.source_embedding.weight[PAD] = 0
             self.target_embedding.weight[PAD] = 0
 
 
-class SequenceDropout(nn.Module):
-    """Dropout with one mask for all time steps of a sentence (Gal & Ghahramani 2016)."""
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, sequence: Tensor) -> Tensor:
-        """[B, T, X] or [B, X] → the same shape."""
-        if not self.training or not self.share:
-            return sequence
-        shape = (sequence.shape[0], *(1,) * (sequence.dim() - 2), sequence.shape[-1])
-        kept = torch.rand(shape, device=sequence.device) >= self.share
-        return sequence * (kept.to(sequence.dtype) / (1 - self.share))
-
-
 def _encoder(settings: ModelSettings) -> nn.ModuleList:
-    sizes = [settings.embedding] + [settings.hidden] * (settings.encoder_layers - 1)
-    return nn.ModuleList(Bidirectional(settings.cell, size, settings.hidden // 2) for size in sizes)
+    sizes = stream_sizes(settings, settings.embedding, settings.encoder_layers)
+    cell, hidden = settings.cell, settings.hidden
+    if not settings.bidirectional:
+        return nn.ModuleList(Unidirectional(cell, size, hidden) for size in sizes)
+    shared = settings.shared_directions
+    return nn.ModuleList(Bidirectional(cell, size, hidden // 2, shared) for size in sizes)
 
 
 def _decoder(settings: ModelSettings) -> nn.ModuleList:
-    context = 0 if settings.attention == "none" else settings.hidden
-    above = settings.hidden + context
-    sizes = [settings.embedding] + [above] * (settings.decoder_layers - 1)
+    fed = settings.embedding if settings.input_feeding else 0
+    beside = 0 if settings.input_feeding else _context_size(settings)
+    first, *above = stream_sizes(settings, settings.embedding + fed, settings.decoder_layers)
+    sizes = [first, *(size + beside for size in above)]
     return nn.ModuleList(Recurrent(settings.cell, size, settings.hidden) for size in sizes)
 
 
-def _norms(settings: ModelSettings, layers: int) -> nn.ModuleList:
-    count = layers if settings.layer_norm else 0
-    return nn.ModuleList(nn.LayerNorm(settings.hidden) for _ in range(count))
+def _context_size(settings: ModelSettings) -> int:
+    return 0 if settings.attention == "none" else settings.hidden
 
 
 def _state_size(settings: ModelSettings) -> int:
     return settings.decoder_layers * cells.state_parts(settings.cell) * settings.hidden
 
 
-def _beside(outputs: Tensor, context: Tensor | None) -> Tensor:
-    return outputs if context is None else torch.cat((outputs, context), dim=-1)
+def _embed(embedding: nn.Embedding, ids: Tensor, dropout: Dropout) -> Tensor:
+    return dropout.subwords(dropout.units(embedding, embedding(ids)))
+
+
+def _beside(left: Tensor, right: Tensor | None) -> Tensor:
+    return left if right is None else torch.cat((left, right), dim=-1)
