@@ -11,13 +11,14 @@ they serve whole sequences and single steps alike, and the layers between them s
 
 The sum and the gate need x and f(x) of one size: the lowest layer, which reads embeddings, is
 always left plainly. So is the highest of a dense stack, whose readers want a size that does not
-depend on the number of layers. With layer norm (Ba et al. 2016) it is what a layer adds that is
-normalised in a dense stack, and the whole y in the others.
+depend on the number of layers. A layer norm (Ba et al. 2016) may follow each connection.
 
     X size of the stream, H size of a layer's outputs
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -30,55 +31,60 @@ _CARRY = 1.0  # how far highway gates lean towards x at first
 class Plain(nn.Module):
     """The next layer reads what this one gave."""
 
-    def __init__(self, size: int, layer_norm: bool) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(size) if layer_norm else nn.Identity()
-
     def forward(self, stream: Tensor, outputs: Tensor) -> Tensor:
         """[..., X] that a layer read and [..., H] that it gave → what the next one reads."""
-        normed: Tensor = self.norm(outputs)
-        return normed
+        return outputs
 
 
-class Residual(Plain):
+class Residual(nn.Module):
     """A layer adds to what it read."""
 
     def forward(self, stream: Tensor, outputs: Tensor) -> Tensor:
-        return super().forward(stream, stream + outputs)
+        """[..., H] and [..., H] → [..., H]."""
+        return stream + outputs
 
 
-class Highway(Plain):
+class Highway(nn.Module):
     """A gate decides, unit by unit, what a layer replaces."""
 
-    def __init__(self, size: int, layer_norm: bool) -> None:
-        super().__init__(size, layer_norm)
+    def __init__(self, size: int) -> None:
+        super().__init__()
         self.gate = nn.Linear(size, size)
 
     def forward(self, stream: Tensor, outputs: Tensor) -> Tensor:
-        transform = torch.sigmoid(self.gate(stream) - _CARRY)
-        return super().forward(stream, torch.lerp(stream, outputs, transform))
+        """[..., H] and [..., H] → [..., H]."""
+        return torch.lerp(stream, outputs, torch.sigmoid(self.gate(stream) - _CARRY))
 
 
-class Dense(Plain):
+class Dense(nn.Module):
     """The next layer reads all that the layers below gave, and the embeddings."""
 
     def forward(self, stream: Tensor, outputs: Tensor) -> Tensor:
-        return torch.cat((stream, super().forward(stream, outputs)), dim=-1)
-
-
-_KINDS = {"plain": Plain, "residual": Residual, "highway": Highway, "dense": Dense}
-
-
-def stream_sizes(settings: ModelSettings, inputs: int, layers: int) -> list[int]:
-    """The size of the stream that each layer reads, the lowest `inputs`."""
-    grows = settings.hidden if settings.connections == "dense" else 0
-    above = inputs + grows if grows else settings.hidden
-    return [inputs, *(above + number * grows for number in range(layers - 1))]
+        """[..., X] and [..., H] → [..., X + H]."""
+        return torch.cat((stream, outputs), dim=-1)
 
 
 def connections(settings: ModelSettings, layers: int) -> nn.ModuleList:
-    """One connection above each layer, the last for whoever reads the stack."""
-    plain = layers - 1 if settings.connections == "dense" else 0
-    kinds = [_KINDS[settings.connections]] * layers
-    kinds[plain] = Plain
-    return nn.ModuleList(kind(settings.hidden, settings.layer_norm) for kind in kinds)
+    """One above each layer, the last for whoever reads the stack."""
+    if settings.connections == "dense":
+        return nn.ModuleList([*(Dense() for _ in range(layers - 1)), Plain()])
+    return nn.ModuleList([Plain(), *(_connection(settings) for _ in range(layers - 1))])
+
+
+def _connection(settings: ModelSettings) -> nn.Module:
+    if settings.connections == "plain":
+        return Plain()
+    return Residual() if settings.connections == "residual" else Highway(settings.hidden)
+
+
+def stream_sizes(settings: ModelSettings, inputs: int, layers: int) -> list[int]:
+    """The size of the stream below each layer, the first `inputs`, and above the last."""
+    hidden = settings.hidden
+    if settings.connections == "dense":
+        return [*(inputs + number * hidden for number in range(layers)), hidden]
+    return [inputs, *(hidden for _ in range(layers))]
+
+
+def norms(settings: ModelSettings, sizes: Sequence[int]) -> nn.ModuleList:
+    """One above each connection, for streams of these sizes; without layer norm they do nothing."""
+    return nn.ModuleList(nn.LayerNorm(n) if settings.layer_norm else nn.Identity() for n in sizes)
