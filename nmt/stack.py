@@ -53,7 +53,8 @@ class Highway(nn.Module):
 
     def forward(self, stream: Tensor, outputs: Tensor) -> Tensor:
         """[..., H] and [..., H] → [..., H]."""
-        return torch.lerp(stream, outputs, torch.sigmoid(self.gate(stream) - _CARRY))
+        transform = torch.sigmoid(self.gate(stream) - _CARRY)
+        return stream + transform * (outputs - stream)
 
 
 class Dense(nn.Module):

@@ -19,6 +19,7 @@ from torch import Tensor
 from nmt.batches import Batch, make_batch
 from nmt.checkpoint import read_tensors, restore, weights_of, write_tensors
 from nmt.config import ModelSettings, settings_from
+from nmt.device import autocast
 from nmt.dropout import Dropout
 from nmt.errors import SettingsError
 from nmt.evaluate import batch_loss
@@ -160,6 +161,16 @@ def test_every_weight_learns_and_the_loss_falls(shape: Shape) -> None:
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bfloat16_products_change_little(shape: Shape) -> None:
+    model, every = make(shape), batch([0, 1, 2])
+    plain = batch_loss(model, every, 0.0).smoothed
+    with autocast(torch.device("cpu"), "bf16"):
+        rough = batch_loss(model, every, 0.0).smoothed
+    rough.backward()
+    assert torch.allclose(rough, plain, rtol=0.02)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
