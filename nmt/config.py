@@ -136,8 +136,8 @@ PRESETS: dict[str, Layer] = {
     "seq2seq": {"model.attention": "none"},
     # Bahdanau et al. 2015: additive attention over a bidirectional encoder, one decoder layer.
     "bahdanau": {"model.attention": "additive", "model.decoder_layers": 1},
-    # Luong et al. 2015: bilinear attention.
-    "luong": {"model.attention": "general"},
+    # Luong et al. 2015: bilinear attention, input feeding.
+    "luong": {"model.attention": "general", "model.input_feeding": True},
     # For a first look, in a minute or two.
     "tiny": {"model.embedding": 128, "model.hidden": 256, "model.decoder_layers": 1},
     # For a GPU and a large corpus: deeper encoder, several heads (after GNMT v2).

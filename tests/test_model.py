@@ -269,6 +269,27 @@ def test_the_source_matters_without_attention_too() -> None:
     assert not torch.allclose(logits(model, one), logits(model, other))
 
 
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_the_bridge_sums_up_the_tokens_and_no_padding(bidirectional: bool) -> None:
+    every = batch([0, 1, 2])
+    for kind in ("last", "mean", "max"):
+        model = make({"model.bridge": kind, "model.bidirectional": bidirectional})
+        memory = model.encode(every.source, every.source_lengths)
+        for values, summary, length in zip(
+            memory.values, memory.summary, every.source_lengths.tolist(), strict=True
+        ):
+            tokens = values[:length]
+            last = torch.cat((tokens[-1, :8], tokens[0 if bidirectional else -1, 8:]))
+            expected = {"last": last, "mean": tokens.mean(dim=0), "max": tokens.amax(dim=0)}
+            assert torch.allclose(summary, expected[kind], atol=1e-6)
+
+
+def test_directions_share_their_weights_when_they_are_told_to() -> None:
+    own, shared = make({}), make({"model.shared_directions": True})
+    count = [sum(p.numel() for p in model.encoder.parameters()) for model in (own, shared)]
+    assert count[0] == 2 * count[1]
+
+
 def test_the_default_size_is_about_what_the_documentation_says() -> None:
     parameters = sum(p.numel() for p in Seq2Seq(ModelSettings(), 6_000, 6_000).parameters())
     assert 8_000_000 < parameters < 10_000_000
