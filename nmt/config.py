@@ -273,8 +273,8 @@ def _check(settings: Settings) -> None:
     directions = 2 if model.bidirectional else 1
     _refuse(
         model.hidden % (directions * model.heads) != 0,
-        f"model.hidden = {model.hidden} cannot be split over model.bidirectional = "
-        f"{str(model.bidirectional).lower()} and model.heads = {model.heads}",
+        f"model.hidden = {model.hidden} cannot be split over {directions} directions "
+        f"(model.bidirectional) and model.heads = {model.heads}",
         f"use a multiple of {directions * model.heads}",
     )
     _refuse(
