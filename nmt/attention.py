@@ -24,19 +24,26 @@ class Attention(nn.Module):
         """What queries are compared with: [B, S, M] → [B, S, K]."""
         return memory
 
-    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+    def scores(self, query: Tensor, keys: Tensor, covered: Tensor | None) -> Tensor:
         """[B, T, Q], [B, S, K] → [B, T, S]: query · key, unless a kind says otherwise."""
         return torch.bmm(query, keys.transpose(1, 2))
 
     def forward(
-        self, query: Tensor, keys: Tensor, memory: Tensor, padding: Tensor
+        self,
+        query: Tensor,
+        keys: Tensor,
+        memory: Tensor,
+        padding: Tensor,
+        covered: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Returns the context [B, T, M] and the weights [B, T, S].
 
         Args:
             padding: [B, 1, S], 0 where there is a token and −inf where there is none.
+            covered: [B, T, S] the sum of the weights before, for `Coverage`.
         """
-        weights = torch.softmax(self.scores(query, keys).float() + padding, dim=-1)
+        scores = self.scores(query, keys, covered)
+        weights = torch.softmax(scores.float() + padding, dim=-1)
         return torch.bmm(weights.to(memory.dtype), memory), weights
 
 
@@ -69,10 +76,31 @@ class Additive(Attention):
         projected: Tensor = self.memory(memory)
         return projected
 
-    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        both = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # [B, T, S, size]
-        scores: Tensor = self.score(both).squeeze(-1)
+    def scores(self, query: Tensor, keys: Tensor, covered: Tensor | None) -> Tensor:
+        both = self.query(query).unsqueeze(2) + keys.unsqueeze(1)  # [B, T, S, size]
+        return self._scored(both)
+
+    def _scored(self, both: Tensor) -> Tensor:
+        scores: Tensor = self.score(torch.tanh(both)).squeeze(-1)
         return scores
+
+
+class Coverage(Additive):
+    """v · tanh(W query + U memory + C covered): it sees what has been looked at already.
+
+    `covered` is the sum of a position's weights so far: the linguistic coverage model without
+    fertility of Tu et al. 2016, §3.1.
+    """
+
+    def __init__(self, query: int, memory: int, size: int) -> None:
+        super().__init__(query, memory, size)
+        self.covered = nn.Linear(1, size, bias=False)
+
+    def scores(self, query: Tensor, keys: Tensor, covered: Tensor | None) -> Tensor:
+        if covered is None:
+            raise ValueError("coverage-aware attention needs the weights so far")
+        both = self.query(query).unsqueeze(2) + keys.unsqueeze(1)
+        return self._scored(both + self.covered(covered.unsqueeze(-1)))
 
 
 class MultiHead(Attention):
@@ -94,7 +122,12 @@ class MultiHead(Attention):
         return projected
 
     def forward(
-        self, query: Tensor, keys: Tensor, memory: Tensor, padding: Tensor
+        self,
+        query: Tensor,
+        keys: Tensor,
+        memory: Tensor,
+        padding: Tensor,
+        covered: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         keys, values = (self._split(half) for half in keys.chunk(2, dim=-1))  # [B, N, S, M/N]
         query = self._split(self.query(query))  # [B, N, T, M/N]
@@ -116,5 +149,5 @@ def make_attention(settings: ModelSettings) -> Attention | None:
     if settings.attention == "general":
         return General(size, size)
     if settings.attention == "additive":
-        return Additive(size, size, size)
+        return (Coverage if settings.coverage else Additive)(size, size, size)
     return MultiHead(size, size, settings.heads) if settings.heads > 1 else Dot()

@@ -15,12 +15,21 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from nmt.config import Initialisation
+from nmt.dropout import NONE, Dropout
+
 Cell = Literal["lstm", "gru", "rnn"]
 
 State = tuple[Tensor, ...]
 """(h,) for rnn and gru, (h, c) for lstm; each [B, H]."""
 
+_UNIFORM = 0.1
 _LAYERS: dict[Cell, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+_FUSED: dict[Cell, Callable[..., Any]] = {
+    "lstm": torch.lstm,
+    "gru": torch.gru,
+    "rnn": torch.rnn_tanh,
+}
 _STEPS: dict[Cell, Callable[..., Any]] = {
     "lstm": torch.lstm_cell,
     "gru": torch.gru_cell,
@@ -42,31 +51,44 @@ class Recurrent(nn.Module):
         self.layer = _LAYERS[cell](inputs, hidden, batch_first=True)
         self.hidden = hidden
 
-    def reset_parameters(self) -> None:
-        """Xavier gate by gate; biases zero but for the forget gates' ones."""
-        *weights, input_bias, recurrent_bias = self.weights()
-        for gate in (gate for matrix in weights for gate in matrix.split(self.hidden)):
-            nn.init.xavier_uniform_(gate)
+    def reset_parameters(self, how: Initialisation = "xavier") -> None:
+        """Each gate's matrices as `how` says; biases zero but for the forget gates' ones."""
+        inputs, recurrent, input_bias, recurrent_bias = self.weights()
+        for gate in inputs.split(self.hidden):
+            initialise(gate, how)
+        for gate in recurrent.split(self.hidden):
+            if how == "orthogonal":  # keeps the length of what passes (Saxe et al. 2014)
+                nn.init.orthogonal_(gate)
+            else:
+                initialise(gate, how)
         nn.init.zeros_(input_bias)
         nn.init.zeros_(recurrent_bias)
         if self.cell == "lstm":  # torch's gates: input, forget, cell, output
             nn.init.ones_(input_bias[self.hidden : 2 * self.hidden])
 
-    def weights(self) -> list[Tensor]:
+    def weights(self, dropout: Dropout = NONE) -> list[Tensor]:
         """Input matrix [G·H, I], recurrent matrix [G·H, H], and their biases; G gates."""
-        return list(self.layer.parameters())
+        inputs, recurrent, *biases = self.layer.parameters()
+        return [inputs, dropout.weights(self, recurrent), *biases]
 
-    def forward(self, inputs: Tensor, state: State) -> Tensor:
-        """[B, T, I] from a first state → outputs [B, T, H]."""
-        first = tuple(part.unsqueeze(0) for part in state)
-        outputs: Tensor = self.layer(inputs, first if len(first) > 1 else first[0])[0]
-        return outputs
+    def forward(
+        self, inputs: Tensor, state: State, dropout: Dropout = NONE
+    ) -> tuple[Tensor, State]:
+        """A whole sequence [B, T, I], or one step [B, I], from a state on.
 
-    def step(self, inputs: Tensor, state: State) -> State:
-        """[B, I] and the state before → the state after; its h is the output."""
-        before = state if len(state) > 1 else state[0]
-        after = _STEPS[self.cell](inputs, before, *self.weights())
-        return tuple(after) if isinstance(after, tuple | list) else (after,)
+        Returns:
+            The outputs [B, T, H], or [B, H], and the state after the last step.
+        """
+        weights = self.weights(dropout)
+        if inputs.dim() == 2:
+            after = _STEPS[self.cell](inputs, _bare(state), *weights)
+            state = tuple(after) if isinstance(after, tuple | list) else (after,)
+            return state[0], state
+        first = _bare(tuple(part.unsqueeze(0) for part in state))
+        outputs, *last = _FUSED[self.cell](
+            inputs, first, weights, True, 1, 0.0, self.training, False, True
+        )
+        return outputs, tuple(part.squeeze(0) for part in last)
 
     def zero_state(self, inputs: Tensor) -> State:
         """Zeros for a batch like `inputs` [B, ...]."""
@@ -74,20 +96,50 @@ class Recurrent(nn.Module):
         return (zeros,) * state_parts(self.cell)
 
 
-class Bidirectional(nn.Module):
-    """Two layers that read a padded batch from either end of each sentence."""
+class Unidirectional(nn.Module):
+    """A layer of an encoder that reads each sentence from its beginning only."""
 
     def __init__(self, cell: Cell, inputs: int, hidden: int) -> None:
         super().__init__()
         self.ahead = Recurrent(cell, inputs, hidden)
-        self.back = Recurrent(cell, inputs, hidden)
 
-    def forward(self, inputs: Tensor, flip: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, flip: Tensor, dropout: Dropout = NONE) -> Tensor:
+        """[B, T, I] → [B, T, H]; `flip` is there for a `Bidirectional` in the same place."""
+        outputs: Tensor = self.ahead(inputs, self.ahead.zero_state(inputs), dropout)[0]
+        return outputs
+
+
+class Bidirectional(nn.Module):
+    """Two layers that read a padded batch from either end of each sentence.
+
+    Args:
+        shared: whether both are one and the same layer.
+    """
+
+    def __init__(self, cell: Cell, inputs: int, hidden: int, shared: bool = False) -> None:
+        super().__init__()
+        self.ahead = Recurrent(cell, inputs, hidden)
+        self.back = self.ahead if shared else Recurrent(cell, inputs, hidden)
+
+    def forward(self, inputs: Tensor, flip: Tensor, dropout: Dropout = NONE) -> Tensor:
         """[B, T, I] → [B, T, 2H]; `flip` is `flips(lengths, T)`."""
-        ahead = self.ahead(inputs, self.ahead.zero_state(inputs))
+        ahead, _ = self.ahead(inputs, self.ahead.zero_state(inputs), dropout)
         flipped = reorder(inputs, flip)
-        back = self.back(flipped, self.back.zero_state(inputs))
+        back, _ = self.back(flipped, self.back.zero_state(inputs), dropout)
         return torch.cat((ahead, reorder(back, flip)), dim=-1)
+
+
+def initialise(matrix: Tensor, how: Initialisation) -> None:
+    """Xavier (Glorot & Bengio 2010), or uniform within ±0.1 (Luong et al. 2015, §4.1)."""
+    if how == "uniform":
+        nn.init.uniform_(matrix, -_UNIFORM, _UNIFORM)
+    else:
+        nn.init.xavier_uniform_(matrix)
+
+
+def _bare(state: State) -> Any:
+    """A state as torch's functions take it: the LSTM's as a pair, the others' by itself."""
+    return state if len(state) > 1 else state[0]
 
 
 def flips(lengths: Tensor, time: int) -> Tensor:

@@ -33,6 +33,7 @@ Vocabulary = Annotated[int, Meta(ge=16, le=65_536)]
 Strength = Annotated[float, Meta(ge=0, le=10)]
 Weight = Annotated[float, Meta(ge=-10, le=10)]
 Factor = Annotated[float, Meta(ge=1, le=10)]
+Initialisation = Literal["xavier", "uniform", "orthogonal"]
 Schedule = Literal["constant", "inverse_sqrt", "cosine", "plateau"]
 
 Layer = Mapping[str, Any]
@@ -56,16 +57,25 @@ class ModelSettings:
     """The network's shape and its dropouts."""
 
     embedding: Positive = 256  # size of a subword's vector
-    hidden: Positive = 512  # decoder state; each encoder direction has half of it
-    encoder_layers: Positive = 1  # bidirectional layers
-    decoder_layers: Positive = 2  # the first asks the attention, the others use its answer
+    hidden: Positive = 512  # decoder state; each of two encoder directions has half of it
     cell: Literal["lstm", "gru", "rnn"] = "lstm"  # in encoder and decoder
+    encoder_layers: Positive = 1  # each as wide as the decoder's
+    bidirectional: bool = True  # every encoder layer reads a sentence from both ends
+    shared_directions: bool = False  # ... both with the same weights
+    bridge: Literal["last", "mean", "max"] = "last"  # encoder outputs the decoder starts from
+    decoder_layers: Positive = 2  # the first asks the attention, the others use its answer
     attention: Literal["none", "dot", "general", "additive"] = "dot"  # none: the model of 2014
     heads: Positive = 1  # more than one: multi-head scaled dot product
+    coverage: bool = False  # additive attention sees what it has looked at (Tu et al. 2016)
+    input_feeding: bool = False  # layer 1 reads what was read out a step before (Luong et al. 2015)
+    connections: Literal["plain", "residual", "highway", "dense"] = "plain"  # between layers
+    layer_norm: bool = False  # above each layer
     tied: Literal["none", "target", "all"] = "all"  # whose embeddings the output layer shares
-    layer_norm: bool = False  # between stacked layers
+    initialisation: Initialisation = "xavier"  # or uniform (±0.1), or orthogonal (recurrent ones)
     dropout: Share = 0.3  # on embeddings, between layers, before the output layer
+    dropout_per: Literal["sequence", "step"] = "sequence"  # one mask for a sentence, or for a step
     word_dropout: Share = 0.1  # whole subwords of source and target history blanked out
+    weight_dropout: Share = 0.0  # recurrent weights blanked out (DropConnect, Merity et al. 2018)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +149,8 @@ PRESETS: dict[str, Layer] = {
     "seq2seq": {"model.attention": "none"},
     # Bahdanau et al. 2015: additive attention over a bidirectional encoder, one decoder layer.
     "bahdanau": {"model.attention": "additive", "model.decoder_layers": 1},
-    # Luong et al. 2015: bilinear attention.
-    "luong": {"model.attention": "general"},
+    # Luong et al. 2015: bilinear attention, input feeding.
+    "luong": {"model.attention": "general", "model.input_feeding": True},
     # For a first look, in a minute or two.
     "tiny": {"model.embedding": 128, "model.hidden": 256, "model.decoder_layers": 1},
     # For a GPU and a large corpus: deeper encoder, several heads (after GNMT v2).
@@ -286,11 +296,33 @@ def _check(settings: Settings) -> None:
         f"model.heads = {model.heads} needs model.attention = 'dot', not '{model.attention}'",
         "set one of the two",
     )
+    directions = 2 if model.bidirectional else 1
     _refuse(
-        model.hidden % (2 * model.heads) != 0,
-        f"model.hidden = {model.hidden} cannot be split over two encoder directions "
-        f"and model.heads = {model.heads}",
-        f"use a multiple of {2 * model.heads}",
+        model.hidden % (directions * model.heads) != 0,
+        f"model.hidden = {model.hidden} cannot be split over {directions} directions "
+        f"(model.bidirectional) and model.heads = {model.heads}",
+        f"use a multiple of {directions * model.heads}",
+    )
+    _refuse(
+        model.shared_directions and not model.bidirectional,
+        "model.shared_directions = true needs two directions, and model.bidirectional is false",
+        "set one of the two",
+    )
+    _refuse(
+        model.coverage and model.attention != "additive",
+        f"model.coverage = true needs model.attention = 'additive', not '{model.attention}'",
+        "set one of the two",
+    )
+    _refuse(
+        model.input_feeding and model.attention == "none",
+        "model.input_feeding = true feeds what attention found, and model.attention is 'none'",
+        "set one of the two",
+    )
+    _refuse(
+        model.connections != "plain" and model.encoder_layers == model.decoder_layers == 1,
+        f"model.connections = '{model.connections}' stand between layers, and "
+        "model.encoder_layers and model.decoder_layers are both 1",
+        "set model.connections to 'plain', or have more layers",
     )
     _refuse(
         not (train.max_steps or train.max_epochs or train.budget or train.patience),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console as Rich
     from rich.progress import Progress as Bar
 
-    from nmt.config import TrainSettings
+    from nmt.config import ModelSettings, TrainSettings
     from nmt.events import Event, Finished, Incident, Stepped, Validated
     from nmt.prepare import Manifest, Working
     from nmt.recipe import Ready
@@ -120,16 +120,26 @@ def show_beginning(console: Console, ready: Ready) -> None:
         show_manifest(console, training.data.manifest)
     for choice in training.choices:
         console.say(f"chosen: {choice.key} = {choice.value} ({choice.why})")
-    model = settings.model
-    heads = f", {model.heads} heads" if model.heads > 1 else ""
-    console.say(
-        f"model: {training.parameters:,} parameters; embeddings {model.embedding}, "
-        f"bidirectional {model.cell} encoder {model.encoder_layers}×2×{model.hidden // 2}, "
-        f"{model.cell} decoder {model.decoder_layers}×{model.hidden}, "
-        f"attention {model.attention}{heads}"
-    )
+    console.say(f"model: {training.parameters:,} parameters; {_shape(settings.model)}")
     console.say(f"device: {training.device.name}, {settings.train.precision}")
     console.say(f"training: {_plan(settings.train)}")
+
+
+def _shape(model: ModelSettings) -> str:
+    """Encoder, decoder and attention, in a line."""
+    directions = f"2×{model.hidden // 2}" if model.bidirectional else f"{model.hidden}"
+    parts = [
+        f"embeddings {model.embedding}",
+        f"{'bi' if model.bidirectional else 'uni'}directional {model.cell} encoder "
+        f"{model.encoder_layers}×{directions}",
+        f"{model.cell} decoder {model.decoder_layers}×{model.hidden}",
+        f"attention {model.attention}",
+    ]
+    parts += [f"{model.heads} heads"] if model.heads > 1 else []
+    parts += ["coverage"] if model.coverage else []
+    parts += ["input feeding"] if model.input_feeding else []
+    parts += [f"{model.connections} connections"] if model.connections != "plain" else []
+    return ", ".join(parts)
 
 
 def _plan(train: TrainSettings) -> str:

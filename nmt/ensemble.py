@@ -17,7 +17,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nmt.model import Memory, Seq2Seq, State, Step
+from nmt.decoder import Memory, State, Step
+from nmt.model import Seq2Seq
 
 Mean = Literal["probabilities", "logits"]
 

@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.attention import Additive, Attention, Dot, General, MultiHead, make_attention
+from nmt.attention import (
+    Additive,
+    Attention,
+    Coverage,
+    Dot,
+    General,
+    MultiHead,
+    make_attention,
+)
 from nmt.config import settings_from
 
 KINDS = [Dot(), General(8, 8), Additive(8, 8, 8), MultiHead(8, 8, 2)]
@@ -54,9 +62,28 @@ def test_dot_is_the_weighted_mean() -> None:
     assert torch.allclose(context, scores.softmax(-1) @ memory, atol=1e-6)
 
 
+def test_coverage_is_additive_attention_that_sees_what_was_looked_at() -> None:
+    query, memory, padding = inputs()
+    attention = Coverage(8, 8, 8)
+    plain = Additive(8, 8, 8)
+    plain.load_state_dict(attention.state_dict(), strict=False)
+    keys, covered = attention.keys(memory), torch.rand(2, 3, 5)
+    _, before = attention(query, keys, memory, padding, torch.zeros(2, 3, 5))
+    assert torch.allclose(before, plain(query, keys, memory, padding)[1])
+    _, weights = attention(query, keys, memory, padding, covered)
+    each = (
+        attention.query(query)[:, :, None] + keys[:, None] + attention.covered(covered[..., None])
+    )
+    scores = (torch.tanh(each) @ attention.score.weight.T).squeeze(-1) + padding
+    assert torch.allclose(weights, scores.softmax(-1), atol=1e-6)
+    assert not torch.allclose(weights, before)
+
+
 def test_settings_choose_the_kind() -> None:
     for name, kind in (("dot", Dot), ("general", General), ("additive", Additive)):
         made = make_attention(settings_from({"model.attention": name}).model)
         assert type(made) is kind
+    covering = settings_from({"model.attention": "additive", "model.coverage": True})
+    assert type(make_attention(covering.model)) is Coverage
     assert type(make_attention(settings_from({"model.heads": 4}).model)) is MultiHead
     assert make_attention(settings_from({"model.attention": "none"}).model) is None
