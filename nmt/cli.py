@@ -541,7 +541,8 @@ def _corpora(
 def _corpus(words: list[str], langs: str | None) -> Corpus:
     """What the words name; of a prepared folder, its validation pairs."""
     from nmt.corpus import open_corpus
-    from nmt.prepare import Manifest, PreparedPairs, is_prepared
+    from nmt.manifest import Manifest
+    from nmt.prepare import PreparedPairs, is_prepared
 
     folder = Path(words[0])
     if len(words) == 1 and is_prepared(folder):

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from nmt.config import TrainSettings
     from nmt.events import Event, Finished, Incident, Stepped, Validated
-    from nmt.prepare import Manifest, Working
+    from nmt.manifest import Manifest
+    from nmt.prepare import Working
     from nmt.recipe import Ready
 
 _PLAIN_EVERY = 15.0  # seconds between two plain progress lines

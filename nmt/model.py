@@ -72,8 +72,8 @@ class Seq2Seq(nn.Module):
     def __init__(self, settings: ModelSettings, source_size: int, target_size: int) -> None:
         super().__init__()
         self.settings = settings
-        self.source_embedding = nn.Embedding(source_size, settings.embedding, padding_idx=PAD)
-        self.target_embedding = nn.Embedding(target_size, settings.embedding, padding_idx=PAD)
+        self.source_embedding = _embedding(source_size, settings.embedding)
+        self.target_embedding = _embedding(target_size, settings.embedding)
         self.encoder = _encoder(settings)
         self.bridge = nn.Linear(settings.hidden, _state_size(settings))
         self.attention = make_attention(settings)
@@ -83,7 +83,7 @@ class Seq2Seq(nn.Module):
         self.to_readout = nn.Linear(settings.hidden + self._context_size, settings.embedding)
         self.output = nn.Linear(settings.embedding, target_size)
         self.dropout = SequenceDropout(settings.dropout)
-        self._tie()
+        self.tie()
         self._initialise()
 
     # --- whole sequences ------------------------------------------------------------------------
@@ -189,7 +189,8 @@ class Seq2Seq(nn.Module):
     def _context_size(self) -> int:
         return 0 if self.settings.attention == "none" else self.settings.hidden
 
-    def _tie(self) -> None:
+    def tie(self) -> None:
+        """Let the layers that `tied` names share one matrix."""
         if self.settings.tied != "none":
             self.output.weight = self.target_embedding.weight
         if self.settings.tied == "all":
@@ -229,6 +230,12 @@ class SequenceDropout(nn.Module):
         shape = (sequence.shape[0], *(1,) * (sequence.dim() - 2), sequence.shape[-1])
         kept = torch.rand(shape, device=sequence.device) >= self.share
         return sequence * (kept.to(sequence.dtype) / (1 - self.share))
+
+
+def _embedding(size: int, width: int) -> nn.Embedding:
+    """Not yet initialised: `nn.Embedding` would draw numbers that nobody uses, and drawing them on
+    the meta device imports a great part of torch."""
+    return nn.Embedding.from_pretrained(torch.empty(size, width), freeze=False, padding_idx=PAD)
 
 
 def _encoder(settings: ModelSettings) -> nn.ModuleList:
