@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from nmt.tensorboard import TensorBoardView
     from nmt.training import Training
     from nmt.translate import Translator
+    from nmt.warm import Memory
 
 _STARTED = time.monotonic()
 console = Console()
@@ -115,6 +117,16 @@ DeviceOption = Annotated[DeviceName, typer.Option("--device", help="Where to com
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
 Beam = Annotated[int | None, typer.Option(min=1, help="Hypotheses searched at once; 1 is greedy.")]
 Precision = Annotated[PrecisionName, typer.Option(help="Arithmetic of the search.")]
+KeepWarm = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        envvar="NMT_KEEP_WARM",
+        show_envvar=True,
+        help="Leave a process behind that answers later calls at once, until none has come for "
+        "so long: 10m, say; 0 ends it.",
+    ),
+]
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the translations go.")]
 Quiet = Annotated[
     bool,
@@ -269,6 +281,7 @@ def average(
 
 @app.command()
 def translate(
+    context: typer.Context,
     run: Annotated[
         str, typer.Argument(metavar="RUN", help="A run's folder; several, RUN1,RUN2, as one model.")
     ],
@@ -318,10 +331,19 @@ def translate(
     precision: Precision = PrecisionName.auto,
     device: DeviceOption = DeviceName.auto,
     threads: Threads = None,
+    keep_warm: KeepWarm = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Translate lines: stdin (or FILE) to stdout."""
+    this: _Command = context.obj
+    if this.memory is None:
+        answered = _by_a_warm_process(this, keep_warm, file, output, _runs(run), device, threads)
+        if answered is not None:
+            raise typer.Exit(answered)
+    else:  # we are that process, whose caller opens the files
+        file = output = None
+
     from nmt.search import Sampling
     from nmt.stream import Layout, translate_stream
 
@@ -342,7 +364,7 @@ def translate(
             f"--min-length {min_length} is more than --max-length {max_length}",
             "change one of them",
         )
-    members = [_load(folder, device, threads) for folder in _runs(run)]
+    members = [_load(folder, device, threads, this.memory) for folder in _runs(run)]
     for member in members:
         if aligned and member.model.attention is None:
             raise SettingsError(
@@ -371,6 +393,14 @@ def translate(
     layout = Layout(format.value, n_best, align)
     with _reading(file) as source, _writing(output) as sink:
         translate_stream(translator, source, sink, layout, console.warn)
+
+
+@app.command(hidden=True)
+def keep_warm(place: Path, idle: float) -> None:
+    """What --keep-warm leaves behind: answers calls of nmt translate."""
+    from nmt import warm
+
+    warm.serve(place, idle, _run)
 
 
 @app.command()
@@ -550,11 +580,17 @@ def _corpus(words: list[str], langs: str | None) -> Corpus:
     return open_corpus(words, langs)
 
 
-def _load(run: Path, device: DeviceName, threads: int | None) -> Trained:
+def _load(
+    run: Path, device: DeviceName, threads: int | None, memory: Memory | None = None
+) -> Trained:
     from nmt.checkpoint import load
     from nmt.device import open_device
 
-    return load(run, open_device(device.value, threads).torch)
+    place = open_device(device.value, threads).torch
+    if memory is None:
+        return load(run, place)
+    trained: Trained = memory.recall(run, lambda: load(run, place))
+    return trained
 
 
 def _runs(text: str) -> list[Path]:
@@ -598,6 +634,28 @@ def _board(folder: Path | None, run: Path) -> TensorBoardView | None:
     return TensorBoardView(folder / run.resolve().name) if folder else None
 
 
+def _by_a_warm_process(
+    this: _Command, keep: str | None, file: Path | None, output: Path | None, *about: Any
+) -> int | None:
+    """The exit code of the command if a warm process runs it, None if we have to."""
+    from nmt import warm
+
+    seconds = None
+    if keep is not None:
+        from nmt.config import seconds_from
+
+        seconds = 0.0 if keep.strip() == "0" else seconds_from(keep)
+    runs, *more = about
+    place = warm.place_for(*(run.resolve() for run in runs), *more)
+    call = warm.call(place, this.arguments, seconds, console.warn)
+    if call is None:
+        return None
+    with call, _reading(file) as source, _writing(output) as sink:
+        if code := call.finish(source, sink, sys.stderr):
+            raise typer.Exit(code)
+    return 0
+
+
 @contextmanager
 def _reading(file: Path | None) -> Iterator[Any]:
     if file is None or str(file) == "-":
@@ -616,11 +674,11 @@ def _reading(file: Path | None) -> Iterator[Any]:
 @contextmanager
 def _writing(file: Path | None) -> Iterator[Any]:
     """stdout, or a file that appears when all of it is there."""
-    from nmt.files import replacing
-
     if file is None:
         yield sys.stdout.buffer
         return
+    from nmt.files import replacing
+
     with replacing(file) as beside, beside.open("wb") as sink:
         yield sink
 
@@ -701,13 +759,24 @@ def main() -> None:
     sys.exit(_run())
 
 
-def _run(arguments: list[str] | None = None) -> int:
+@dataclass(frozen=True)
+class _Command:
+    """A command as it was typed, and what a warm process knows from those before."""
+
+    arguments: Sequence[str]
+    memory: Memory | None
+
+
+def _run(arguments: Sequence[str] | None = None, memory: Memory | None = None) -> int:
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    console.begin()
+
     def terminate(*_: Any) -> None:
         raise _Terminated
 
     try:
         signal.signal(signal.SIGTERM, terminate)
-        result = app(arguments, standalone_mode=False)
+        result = app(words, standalone_mode=False, obj=_Command(words, memory))
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except NmtError as error:
@@ -750,3 +819,4 @@ def _forget_stdout() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     with contextlib.suppress(OSError):
         os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

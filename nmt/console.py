@@ -29,6 +29,10 @@ class Console:
     """Where the messages of one command go. `quiet` leaves only warnings and errors."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the command before this one."""
         self.quiet = False
         self.debug = False
         self._unheard = False
