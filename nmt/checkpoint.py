@@ -160,7 +160,8 @@ def load(path: Path, device: torch.device) -> Trained:
     with torch.device("meta"):  # shapes alone: the weights come from the file
         model = Seq2Seq(settings.model, len(vocabulary.source), len(vocabulary.target))
     tensors, _ = read_tensors(run.model)
-    restore(model, tensors, run.model)
+    # Copies: the file, which is mapped, may be written over while the model is at work.
+    restore(model, {name: tensor.clone() for name, tensor in tensors.items()}, run.model)
     return Trained(run, settings, vocabulary, Manifest.load(path), model.to(device).eval())
 
 

@@ -235,7 +235,8 @@ class SequenceDropout(nn.Module):
 def _embedding(size: int, width: int) -> nn.Embedding:
     """Not yet initialised: `nn.Embedding` would draw numbers that nobody uses, and drawing them on
     the meta device imports a great part of torch."""
-    return nn.Embedding.from_pretrained(torch.empty(size, width), freeze=False, padding_idx=PAD)
+    empty = torch.empty(size, width)
+    return cast(nn.Embedding, nn.Embedding.from_pretrained(empty, freeze=False, padding_idx=PAD))
 
 
 def _encoder(settings: ModelSettings) -> nn.ModuleList:

@@ -174,15 +174,15 @@ def _narrowest(model: Seq2Seq | Ensemble) -> int:
 def split_long(ids: Ids, longest: int, subwords: Subwords) -> list[Ids]:
     """Cut ids into pieces of at most `longest`: after a sentence's end if there is one in the
     second half of a piece, else between words, else anywhere."""
-    pieces = []
-    while len(ids) > longest:
-        window = range(longest, longest // 2, -1)
+    pieces, begin = [], 0
+    while len(ids) - begin > longest:
+        window = range(begin + longest, begin + longest // 2, -1)
         starts = [at for at in window if subwords.starts_word(ids[at])]
         ends = [at for at in starts if subwords.pieces(ids[at - 1 : at])[0].endswith(_ENDS)]
-        at = next(iter(ends or starts), longest)
-        pieces.append(ids[:at])
-        ids = ids[at:]
-    return [*pieces, ids]
+        end = next(iter(ends or starts), begin + longest)
+        pieces.append(ids[begin:end])
+        begin = end
+    return [*pieces, ids[begin:]]
 
 
 def _join(

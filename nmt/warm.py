@@ -49,8 +49,8 @@ _HEAD = struct.Struct("!BI")  # a message's kind, and the bytes of it that follo
 _CHUNK = 1 << 16  # bytes read at once, if they are there
 _PATIENCE = 5.0  # seconds until a process that does not greet is taken for a stuck one
 _NO_DATA_YET = 0.05  # seconds until a source that does not block is asked again
-_DECIDING = ("OMP_", "MKL_", "GOMP_", "KMP_", "ONEDNN_", "DNNL_", "ATEN_", "TORCH_", "PYTORCH_")
-_DECIDING += ("CUDA_", "PYTHON", "LD_")  # environment variables that a process reads when it starts
+# Beginnings of the environment variables that a process reads but once, when it starts.
+_DECIDING = ("OMP_", "KMP_", "MKL_", "ONEDNN_", "ATEN_", "TORCH_", "PYTORCH_", "CUDA_", "PYTHON")
 _SHOWING = ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL")  # those of the caller
 
 
@@ -170,7 +170,7 @@ def place_for(*about: object) -> Path | None:
     key = json.dumps([list(map(str, about)), versions, sorted(deciding)])
     given = os.environ.get("XDG_RUNTIME_DIR")
     folder = Path(given, "nmt") if given else Path(tempfile.gettempdir(), f"nmt-{os.getuid()}")
-    return folder / hashlib.sha256(key.encode()).hexdigest()[:24]
+    return folder / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def _is_private(folder: Path) -> bool:
