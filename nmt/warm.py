@@ -136,6 +136,8 @@ def call(
             With 0 the one that is there ends after this call. None leaves all as it is.
         warn: told if no process could be started.
     """
+    if any("/dev/" in word for word in arguments):  # our pipes, which another process has not
+        return None
     connection = _connect(place)
     if connection is None and keep:
         connection = _connect(place) if place and _start(place, keep) else None
@@ -215,14 +217,17 @@ def _start(place: Path, keep: float) -> bool:
         place.parent.mkdir(mode=0o700, exist_ok=True)
     if not _is_private(place.parent):
         return False
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nmt", "keep-warm", str(place), str(keep)],
-        cwd=Path(__file__).parent.parent,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nmt", "keep-warm", str(place), str(keep)],
+            cwd=Path(__file__).parent.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return False
     assert process.stdout
     with process.stdout as said:
         listens = bool(said.read(1))
