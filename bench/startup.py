@@ -14,14 +14,25 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 
 
-def measured(command: Sequence[str], text: str) -> tuple[float, float]:
-    """Seconds of wall clock, and of the process's own computing."""
+def measured(command: Sequence[str], text: str, folder: str) -> tuple[float, float]:
+    """Seconds of wall clock, and of the process's own computing.
+
+    Args:
+        folder: where a warm process is looked for.
+    """
     before, started = os.times(), time.perf_counter()
-    subprocess.run(command, input=text.encode(), stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        command,
+        input=text.encode(),
+        stdout=subprocess.DEVNULL,
+        check=True,
+        env=os.environ | {"XDG_RUNTIME_DIR": folder},
+    )
     wall, after = time.perf_counter() - started, os.times()
     spent = after.children_user + after.children_system
     return wall, spent - before.children_user - before.children_system
@@ -34,19 +45,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     asked = parser.parse_args()
     translate = [sys.executable, "-m", "nmt", "translate", asked.run]
-    ways = {
-        "python": [sys.executable, "-c", "pass"],
-        "import torch": [sys.executable, "-c", "import torch"],
-        "nmt translate, cold": [*translate, "--keep-warm=0"],
-        "nmt translate, warm": [*translate, "--keep-warm=10m"],
-    }
-    took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for _ in range(asked.rounds):
-        for name, command in ways.items():
-            if name.endswith("warm"):
-                measured(command, asked.sentence)  # starts the process
-            took[name].append(measured(command, asked.sentence))
-    measured(ways["nmt translate, cold"], asked.sentence)  # ends it
+    with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryDirectory() as warm:
+        ways = {
+            "python": ([sys.executable, "-c", "pass"], empty),
+            "import torch": ([sys.executable, "-c", "import torch"], empty),
+            "nmt translate, cold": (translate, empty),
+            "nmt translate, warm": (translate, warm),
+        }
+        took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+        measured([*translate, "--keep-warm=1h"], asked.sentence, warm)
+        for _ in range(asked.rounds):
+            for name, (command, folder) in ways.items():
+                took[name].append(measured(command, asked.sentence, folder))
+        measured([*translate, "--keep-warm=0"], asked.sentence, warm)
     print(f"{'':20}  {'seconds':>7}  {'computing':>9}")
     for name, each in took.items():
         wall, spent = (statistics.median(values) for values in zip(*each, strict=True))
