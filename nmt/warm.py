@@ -292,8 +292,12 @@ def serve(place: Path, idle: float, run: Run) -> None:
         while visitor := door.next():
             with visitor.connection:
                 code = _attend(visitor, run, memory)
-            for number, handler in before.items():
-                signal.signal(number, handler)
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+                door.open()  # before the caller knows: its next call must find us free
+                with contextlib.suppress(OSError):
+                    _send(visitor.connection, _END, str(code).encode())
+                    visitor.connection.shutdown(socket.SHUT_RDWR)  # wakes who waits for its input
             if code > 128:
                 return
 
@@ -309,12 +313,14 @@ class _Door:
 
     def next(self) -> Visitor | None:
         """The next visitor; None if none has come in time."""
-        if self._inside.locked():
-            self._inside.release()
         try:
             return self._visitors.get(timeout=min(self._idle, threading.TIMEOUT_MAX))
         except queue.Empty:
             return None
+
+    def open(self) -> None:
+        """The visitor is as good as gone; another may come in."""
+        self._inside.release()
 
     def _watch(self) -> None:
         while True:
@@ -347,8 +353,6 @@ def _attend(visitor: Visitor, run: Run, memory: Memory) -> int:
             except Exception:
                 traceback.print_exc()
                 code = 1
-        _send(connection, _END, str(code).encode())
-        connection.shutdown(socket.SHUT_RDWR)  # wakes a thread that still waits for input
     return code
 
 
