@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PHRASEBOOK := data/phrasebook
 DEMO := checkpoints/demo
 
-.PHONY: install demo test check bench bench-train bench-scale clean
+.PHONY: install demo test check bench bench-train bench-scale bench-startup clean
 
 install: $(VENV)/.installed
 
@@ -44,6 +44,9 @@ bench-train: install  ## speed of training beside two other systems, which it in
 
 bench-scale: install  ## time and memory a pair, as the corpus grows
 	$(BIN)/python bench/scale.py $(ARGS)
+
+bench-startup: install  ## one sentence from a cold start, and from a warm process
+	$(BIN)/python bench/startup.py $(ARGS)
 
 clean:  ## remove what was made here, but no trained models
 	rm -rf $(VENV) bench/peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

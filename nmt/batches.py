@@ -21,13 +21,16 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.prepare import Table
 from nmt.subwords import BOS, EOS, PAD, Subwords, Vocabulary
+
+if TYPE_CHECKING:
+    from nmt.prepare import Table
 
 IdsLike = np.ndarray | Sequence[int]
 PairOfIds = tuple[np.ndarray, np.ndarray]

@@ -36,8 +36,8 @@ from nmt.config import Settings, settings_from
 from nmt.ensemble import Ensemble, Mean
 from nmt.errors import RunError, SettingsError
 from nmt.files import PART, cannot_write, replacing, replacing_folder, write_text
+from nmt.manifest import MANIFEST, Manifest
 from nmt.model import Seq2Seq
-from nmt.prepare import MANIFEST, Manifest
 from nmt.subwords import Vocabulary
 
 FORMAT = 1
@@ -157,9 +157,11 @@ def load(path: Path, device: torch.device) -> Trained:
             "they appear with the first validation; nmt train goes on where it stopped",
         )
     vocabulary = Vocabulary.load(path)
-    model = Seq2Seq(settings.model, len(vocabulary.source), len(vocabulary.target))
+    with torch.device("meta"):  # shapes alone: the weights come from the file
+        model = Seq2Seq(settings.model, len(vocabulary.source), len(vocabulary.target))
     tensors, _ = read_tensors(run.model)
-    restore(model, tensors, run.model)
+    # Copies: the file, which is mapped, may be written over while the model is at work.
+    restore(model, {name: tensor.clone() for name, tensor in tensors.items()}, run.model)
     return Trained(run, settings, vocabulary, Manifest.load(path), model.to(device).eval())
 
 
@@ -180,7 +182,10 @@ def ensemble(members: Sequence[Trained], mean: Mean) -> Ensemble:
 
 
 def restore(model: Seq2Seq, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Put tensors read from `path` into a model, refusing any that do not fit it."""
+    """Put tensors read from `path` into a model, refusing any that do not fit it.
+
+    A model without weights of its own, on the meta device, takes the tensors as they are.
+    """
     wanted = weights_of(model)
     odd = sorted(set(wanted) ^ set(tensors))
     odd += [n for n in wanted if n in tensors and wanted[n].shape != tensors[n].shape]
@@ -189,9 +194,10 @@ def restore(model: Seq2Seq, tensors: Mapping[str, Tensor], path: Path) -> None:
             f"{path}: its weights do not fit config.toml ({odd[0]}; {len(odd)} in all)",
             "one of the two files is from another run",
         )
-    with torch.no_grad():
-        for name, parameter in wanted.items():
-            parameter.copy_(tensors[name])
+    of = {id(parameter): tensors[name] for name, parameter in wanted.items()}
+    every = {name: of[id(p)] for name, p in model.named_parameters(remove_duplicate=False)}
+    model.load_state_dict(every, assign=any(p.is_meta for p in wanted.values()))
+    model.tie()
 
 
 def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import io
 import os
 import shutil
@@ -15,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from nmt.tensorboard import TensorBoardView
     from nmt.training import Training
     from nmt.translate import Translation, Translator
+    from nmt.warm import Memory
 
 _STARTED = time.monotonic()
 _DRAWS = 64  # of each line, for --mbr with --sample
@@ -137,6 +139,16 @@ SearchAssignments = Annotated[
     ),
 ]
 Precision = Annotated[PrecisionName, typer.Option(help="Arithmetic of the search.")]
+KeepWarm = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        envvar="NMT_KEEP_WARM",
+        show_envvar=True,
+        help="Leave a process behind that answers later calls at once, until none has come for "
+        "so long: 10m, say; 0 ends it.",
+    ),
+]
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the translations go.")]
 Quiet = Annotated[
     bool,
@@ -291,6 +303,7 @@ def average(
 
 @app.command()
 def translate(
+    context: typer.Context,
     run: RunNames,
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="Lines to translate; stdin without it.")
@@ -381,15 +394,25 @@ def translate(
     precision: Precision = PrecisionName.auto,
     device: DeviceOption = DeviceName.auto,
     threads: Threads = None,
+    keep_warm: KeepWarm = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Translate lines: stdin (or FILE) to stdout."""
-    from nmt.constraints import Terminology
-    from nmt.metrics import METRICS
-    from nmt.picture import refuse_unknown_kind
-    from nmt.search import Sampling
-    from nmt.stream import Layout, translate_stream
+    this: _Command = context.obj
+    if this.memory is None:
+        answered = _by_a_warm_process(this, keep_warm, file, output, _runs(run), device, threads)
+        if answered is not None:
+            raise typer.Exit(answered)
+    else:  # we are that process, whose caller opens the files
+        file = output = None
+
+    with _importing():
+        from nmt.constraints import Terminology
+        from nmt.metrics import METRICS
+        from nmt.picture import refuse_unknown_kind
+        from nmt.search import Sampling
+        from nmt.stream import Layout, translate_stream
 
     draws: dict[str, Any] = {
         "temperature": temperature,
@@ -416,7 +439,7 @@ def translate(
     if attention_plot and str(attention_plot) != "-":
         refuse_unknown_kind(attention_plot)
     watched = aligned or replace_unknown or attention_plot is not None
-    members = [_load(folder, device, threads) for folder in _runs(run)]
+    members = [_load(folder, device, threads, this.memory) for folder in _runs(run)]
     for member in members:
         if watched and member.model.attention is None:
             raise SettingsError(
@@ -462,6 +485,14 @@ def translate(
     show = _show_attention(attention_plot) if attention_plot else None
     with _reading(file) as source, _writing(output) as sink:
         translate_stream(translator, source, sink, layout, console.warn, show, prefix_column)
+
+
+@app.command(hidden=True)
+def keep_warm(place: Path, idle: float) -> None:
+    """What --keep-warm leaves behind: answers calls of nmt translate."""
+    from nmt import warm
+
+    warm.serve(place, idle, _run)
 
 
 @app.command()
@@ -705,7 +736,8 @@ def _corpora(
 def _corpus(words: list[str], langs: str | None) -> Corpus:
     """What the words name; of a prepared folder, its validation pairs."""
     from nmt.corpus import open_corpus
-    from nmt.prepare import Manifest, PreparedPairs, is_prepared
+    from nmt.manifest import Manifest
+    from nmt.prepare import PreparedPairs, is_prepared
 
     folder = Path(words[0])
     if len(words) == 1 and is_prepared(folder):
@@ -720,11 +752,17 @@ def _numbers(text: str, option: str) -> list[int]:
     return [int(word) for word in text.split(",")]
 
 
-def _load(run: Path, device: DeviceName, threads: int | None) -> Trained:
+def _load(
+    run: Path, device: DeviceName, threads: int | None, memory: Memory | None = None
+) -> Trained:
     from nmt.checkpoint import load
     from nmt.device import open_device
 
-    return load(run, open_device(device.value, threads).torch)
+    place = open_device(device.value, threads).torch
+    if memory is None:
+        return load(run, place)
+    trained: Trained = memory.recall(run, lambda: load(run, place))
+    return trained
 
 
 def _runs(text: str) -> list[Path]:
@@ -807,6 +845,40 @@ def _board(folder: Path | None, run: Path) -> TensorBoardView | None:
 
 
 @contextmanager
+def _importing() -> Iterator[None]:
+    """Importing torch makes a million objects that stay: to look for garbage among them, meanwhile
+    and once more at the end of the process, takes a third as long as the import itself."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _by_a_warm_process(
+    this: _Command, keep: str | None, file: Path | None, output: Path | None, *about: Any
+) -> int | None:
+    """The exit code of the command if a warm process runs it, None if we have to."""
+    from nmt import warm
+
+    seconds = None
+    if keep is not None:
+        from nmt.config import seconds_from
+
+        seconds = 0.0 if keep.strip() == "0" else seconds_from(keep)
+    runs, *more = about
+    place = warm.place_for(*(run.resolve() for run in runs), *more)
+    call = warm.call(place, this.arguments, seconds, console.warn)
+    if call is None:
+        return None
+    with call, _reading(file) as source, _writing(output) as sink:
+        if code := call.finish(source, sink, sys.stderr):
+            raise typer.Exit(code)
+    return 0
+
+
+@contextmanager
 def _reading(file: Path | None) -> Iterator[Any]:
     if file is None or str(file) == "-":
         if sys.stdin is None:
@@ -826,11 +898,11 @@ def _reading(file: Path | None) -> Iterator[Any]:
 @contextmanager
 def _writing(file: Path | None) -> Iterator[Any]:
     """stdout, or a file that appears when all of it is there."""
-    from nmt.files import replacing
-
     if file is None:
         yield sys.stdout.buffer
         return
+    from nmt.files import replacing
+
     with replacing(file) as beside, beside.open("wb") as sink:
         yield sink
 
@@ -911,13 +983,24 @@ def main() -> None:
     sys.exit(_run())
 
 
-def _run(arguments: list[str] | None = None) -> int:
+@dataclass(frozen=True)
+class _Command:
+    """A command as it was typed, and what a warm process knows from those before."""
+
+    arguments: Sequence[str]
+    memory: Memory | None
+
+
+def _run(arguments: Sequence[str] | None = None, memory: Memory | None = None) -> int:
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    console.begin()
+
     def terminate(*_: Any) -> None:
         raise _Terminated
 
     try:
         signal.signal(signal.SIGTERM, terminate)
-        result = app(arguments, standalone_mode=False)
+        result = app(words, standalone_mode=False, obj=_Command(words, memory))
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except NmtError as error:
@@ -960,3 +1043,4 @@ def _forget_stdout() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     with contextlib.suppress(OSError):
         os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

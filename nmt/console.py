@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from nmt.config import ModelSettings, TrainSettings
     from nmt.events import Event, Finished, Incident, Stepped, Validated
-    from nmt.prepare import Manifest, Working
+    from nmt.manifest import Manifest
+    from nmt.prepare import Working
     from nmt.recipe import Ready
 
 _PLAIN_EVERY = 15.0  # seconds between two plain progress lines
@@ -28,6 +29,10 @@ class Console:
     """Where the messages of one command go. `quiet` leaves only warnings and errors."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the command before this one."""
         self.quiet = False
         self.debug = False
         self._unheard = False

@@ -31,8 +31,6 @@ class Device:
 
     torch: torch.device
     threads: int
-    precision: Precision  # what suits training here
-    why: str  # in words, for the log
     notes: tuple[str, ...] = ()  # what else was chosen
 
     @property
@@ -76,8 +74,7 @@ def open_device(choice: str = "auto", threads: int | None = None) -> Device:
     else:
         notes = []
         torch.set_float32_matmul_precision("high")
-    precision, why = _precision(device)
-    return Device(device, torch.get_num_threads(), precision, why, tuple(notes))
+    return Device(device, torch.get_num_threads(), tuple(notes))
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
@@ -104,7 +101,8 @@ def _is_there(name: str) -> bool:
     return name == "cpu"
 
 
-def _precision(device: torch.device) -> tuple[Precision, str]:
+def training_precision(device: torch.device) -> tuple[Precision, str]:
+    """What suits training there, and why, in words: on a CPU found by a trial."""
     if device.type == "cuda":
         if torch.cuda.is_bf16_supported():
             return "bf16", "this GPU has bfloat16 units"

@@ -15,7 +15,7 @@ from nmt.checkpoint import Run, read_config
 from nmt.config import flat
 from nmt.curves import Column, Curves
 from nmt.errors import RunError
-from nmt.prepare import Manifest
+from nmt.manifest import Manifest
 
 _MILLION_BYTES = 1_000_000
 _SECTIONS = ("model", "data", "training", "scores", "settings")

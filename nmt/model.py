@@ -10,6 +10,8 @@ bridge is in `nmt.decoder`.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -28,13 +30,13 @@ class Seq2Seq(Decoder):
     def __init__(self, settings: ModelSettings, source_size: int, target_size: int) -> None:
         super().__init__()
         self.settings = settings
-        self.source_embedding = nn.Embedding(source_size, settings.embedding, padding_idx=PAD)
-        self.target_embedding = nn.Embedding(target_size, settings.embedding, padding_idx=PAD)
+        self.source_embedding = _embedding(source_size, settings.embedding)
+        self.target_embedding = _embedding(target_size, settings.embedding)
         self._build_encoder()
         parts = settings.decoder_layers * cells.state_parts(settings.cell)
         self.bridge = nn.Linear(settings.hidden, parts * settings.hidden)
         self.build_decoder()
-        self._tie()
+        self.tie()
         self.initialise()
 
     def _build_encoder(self) -> None:
@@ -46,7 +48,8 @@ class Seq2Seq(Decoder):
         if settings.attention == "none":  # nobody reads what the last norm gives
             self.encoder_norms[-1] = nn.Identity()
 
-    def _tie(self) -> None:
+    def tie(self) -> None:
+        """Let the layers that `tied` names share one matrix."""
         if self.settings.tied != "none":
             self.output.weight = self.target_embedding.weight
         if self.settings.tied == "all":
@@ -108,6 +111,13 @@ class Seq2Seq(Decoder):
         fed = parts.new_zeros(rows, settings.embedding) if settings.input_feeding else None
         covered = torch.zeros_like(memory.padding[:, 0]) if settings.coverage else None
         return State(layers, fed, covered)
+
+
+def _embedding(size: int, width: int) -> nn.Embedding:
+    """Not yet initialised: `nn.Embedding` would draw numbers that nobody uses, and drawing them on
+    the meta device imports a great part of torch."""
+    empty = torch.empty(size, width)
+    return cast(nn.Embedding, nn.Embedding.from_pretrained(empty, freeze=False, padding_idx=PAD))
 
 
 def _encoder_layer(settings: ModelSettings, inputs: int) -> nn.Module:

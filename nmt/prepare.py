@@ -16,12 +16,11 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import chain, compress, islice, pairwise
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -31,11 +30,9 @@ from nmt.config import Settings
 from nmt.corpus import Corpus, Pair
 from nmt.errors import CorpusError, RunError
 from nmt.files import replacing_folder
+from nmt.manifest import FORMAT, MANIFEST, Counts, Inputs, Manifest
 from nmt.subwords import LONGEST_TRAINING_LINE, Ids, Vocabulary
 from nmt.workers import in_order
-
-FORMAT = 1
-MANIFEST = "manifest.json"
 
 _BLOCK = 16_384  # pairs encoded and written at once
 _ALONE = 100_000  # pairs that one process has encoded before others are of help
@@ -51,56 +48,6 @@ _SCHEMA = pa.schema(
         ("target_ids", pa.list_(pa.uint16())),
     ]
 )
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Where the pairs of one corpus went."""
-
-    read: int
-    kept: int
-    left_out: dict[str, int] = field(default_factory=dict)  # pairs by reason
-
-
-Inputs = dict[str, dict[str, str]]
-"""Name and fingerprint of each corpus, by the part it plays."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a prepared folder holds and what it was made from."""
-
-    format: int
-    nmt: str
-    languages: tuple[str, str] | None
-    inputs: Inputs  # the corpora by their part: "train", "valid"
-    train: Counts
-    valid: Counts
-    held_out: bool  # whether the validation pairs were taken from the training corpus
-    lengths: dict[str, dict[str, float]]  # of the training pairs in subwords: mean, longest
-    vocabulary: dict[str, int]  # subwords a side
-    settings: dict[str, Any]  # the data settings
-
-    @classmethod
-    def load(cls, folder: Path) -> Manifest:
-        """Raises RunError for a manifest that is missing, damaged or of another version."""
-        try:
-            values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise RunError(f"{folder}: not a prepared corpus (no {MANIFEST})") from None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{folder / MANIFEST}: cannot be read: {error}") from None
-        made = values if isinstance(values, dict) else {}
-        if made.get("format") != FORMAT:
-            raise RunError(
-                f"{folder}: prepared by nmt {made.get('nmt')} in format {made.get('format')}, "
-                f"and this nmt reads format {FORMAT}",
-                "prepare it again",
-            )
-        try:
-            return msgspec.convert(values, cls)
-        except msgspec.ValidationError as error:
-            raise RunError(f"{folder / MANIFEST}: is damaged: {error}") from None
 
 
 @dataclass(frozen=True)

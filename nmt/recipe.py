@@ -18,15 +18,12 @@ from typing import Any
 from nmt.checkpoint import Run, read_config, write_config
 from nmt.config import Choice, DataSettings, Settings, flat, read, settings_from
 from nmt.corpus import Corpus
-from nmt.device import Device
+from nmt.device import Device, training_precision
 from nmt.distributed import ALONE, World
 from nmt.errors import RunError, SettingsError, TrainingError
 from nmt.files import locked, replacing, write_text
+from nmt.manifest import FORMAT, MANIFEST, Inputs, Manifest
 from nmt.prepare import (
-    FORMAT,
-    MANIFEST,
-    Inputs,
-    Manifest,
     Preparation,
     Prepared,
     Report,
@@ -95,7 +92,7 @@ def data_choices(survey: Survey, asked: Mapping[str, Any]) -> list[Choice]:
 def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any]) -> list[Choice]:
     """Settings of model and training that follow from the prepared corpus and the device."""
     pairs = manifest.train.kept
-    choices = [Choice("train.precision", device.precision, device.why)]
+    choices = [Choice("train.precision", *training_precision(device.torch))]
     budget = float(asked.get("train.budget", 0))
     steps, epochs = int(asked.get("train.max_steps", 0)), 30
     if budget or steps:

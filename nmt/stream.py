@@ -6,11 +6,12 @@ in a newline is the same on both sides, whatever the bytes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
@@ -62,19 +63,23 @@ def translate_stream(
         prefixed: whether lines have a second column, with what their translations begin with.
     """
     count = 0
-    for lines in _prompt_batches(_lines(source, warn)):
-        columns = [line.text.partition("\t") if prefixed else (line.text, "", "") for line in lines]
-        sources, prefixes = [each[0] for each in columns], [each[2] for each in columns]
-        translations = translator.translate(sources, prefixes)
-        for line, translation in zip(lines, translations, strict=True):
-            count += 1
-            for unmet in translation.unmet:
-                warn(f"line {count}: {unmet}")
-            if show:
-                show(count, translation)
-            text = "\n".join(layout.lines(translation))
-            sink.write(f"{text}\n".encode() if line.ended else text.encode())
-        sink.flush()
+    with contextlib.closing(_prompt_batches(_lines(source, warn))) as batches:
+        for lines in batches:
+            columns = [
+                line.text.partition("\t") if prefixed else (line.text, "", "") for line in lines
+            ]
+            found = translator.translate(
+                [each[0] for each in columns], [each[2] for each in columns]
+            )
+            for line, translation in zip(lines, found, strict=True):
+                count += 1
+                for unmet in translation.unmet:
+                    warn(f"line {count}: {unmet}")
+                if show:
+                    show(count, translation)
+                text = "\n".join(layout.lines(translation))
+                sink.write(f"{text}\n".encode() if line.ended else text.encode())
+            sink.flush()
 
 
 def _lines(source: Readable, warn: Callable[[str], None]) -> Iterator[Line]:
@@ -105,21 +110,35 @@ def _raw_lines(source: Readable) -> Iterator[tuple[bytes, bool]]:
         yield b"".join(begun), False
 
 
-def _prompt_batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
+def _prompt_batches(lines: Iterator[Line]) -> Generator[list[Line], None, None]:
     """Lists of lines: all that are there, up to a limit, without waiting for more."""
     waiting: queue.Queue[Line | BaseException | None] = queue.Queue(_TOGETHER)
+    over = threading.Event()  # nobody takes lines any more
 
     def read() -> None:
         try:
             for line in lines:
                 waiting.put(line)
+                if over.is_set():
+                    return
             waiting.put(None)
         except BaseException as error:  # handed to the thread that waits for the line
             waiting.put(error)
 
     threading.Thread(target=read, daemon=True, name="input").start()
-    more = True
-    while more:
+    try:
+        yield from _batches(waiting)
+    finally:
+        over.set()
+        with contextlib.suppress(queue.Empty):  # room for the one line that may be held out
+            while True:
+                waiting.get_nowait()
+
+
+def _batches(waiting: queue.Queue[Line | BaseException | None]) -> Iterator[list[Line]]:
+    """What is waiting, together, until None or an error ends it."""
+    end: Line | BaseException | None = Line("", ended=False)
+    while isinstance(end, Line):
         batch: list[Line] = []
         characters, deadline = 0, 0.0
         while len(batch) < _TOGETHER and characters < _CHARACTERS:
@@ -128,17 +147,17 @@ def _prompt_batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
                 item = waiting.get(timeout=min(_PATIENCE, max(0.0, left)) if batch else None)
             except queue.Empty:
                 break
-            if item is None:
-                more = False
+            if not isinstance(item, Line):
+                end = item
                 break
-            if isinstance(item, BaseException):
-                raise item
             if not batch:
                 deadline = time.monotonic() + _LONGEST_WAIT
             batch.append(item)
             characters += len(item.text)
         if batch:
             yield batch
+    if end is not None:
+        raise end
 
 
 # --- formats ------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import groupby, islice
 from typing import Any, Protocol
 
@@ -20,19 +19,19 @@ from torch import Tensor
 from nmt.alignment import Attention, replace_unknown, text_of
 from nmt.batches import SHORTEST, pad_sources, rounded
 from nmt.clean import is_blank
-from nmt.constraints import Beginning, Guide, Phrase, Speller, Terminology, without_repeats
+from nmt.constraints import Terminology
 from nmt.device import autocast
 from nmt.ensemble import Ensemble
 from nmt.mbr import expected_utilities, probabilities
 from nmt.metrics import Metric
 from nmt.model import Seq2Seq
+from nmt.plan import Piece, Plan, Planner
 from nmt.search import Hypothesis, Searchable, SearchOptions, force, sample, search
 from nmt.subwords import UNK, Ids, Subwords, Vocabulary
 
 _SMALL_PRODUCT = 16**3  # torch computes products of up to so many multiplications in other ways
 _ROWS = 320  # sentences × beams advanced together
 _TOKENS = 8_000  # source or target subwords, padding included, scored together
-_ENDS = (".", "!", "?", "。", "！", "？", "।", "؟", ";", ":")  # noqa: RUF001
 
 
 @dataclass(frozen=True)
@@ -68,25 +67,6 @@ class Model(Searchable[Any, Any], Protocol):
     def encode(self, source: Tensor, lengths: Tensor, /) -> Any: ...
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A line, or as much of it as is translated at once."""
-
-    source: Ids
-    beginning: Beginning | None = None
-    guide: Guide | None = None
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """How a line is translated: piece by piece, or not at all."""
-
-    line: str
-    pieces: Sequence[_Piece]
-    prefix: str = ""  # what there is where there are no pieces
-    unmet: tuple[str, ...] = ()
-
-
 class Translator:
     """A model, its subwords, and how to search."""
 
@@ -107,9 +87,9 @@ class Translator:
         """
         self.model: Model = model
         self.vocabulary, self.options = vocabulary, options
-        self.longest, self.precision, self.utility = longest, precision, utility
+        self.precision, self.utility = precision, utility
         self.device = next(model.parameters()).device
-        self.terminology = terminology
+        self.planner = Planner(vocabulary, options, longest, terminology, self.device)
         # The smallest product of a step is attention over a memory of SHORTEST positions.
         rows = max(4, _SMALL_PRODUCT // (SHORTEST * _narrowest(model)) + 1)
         self._fewest = max(2, -(-rows // options.beam))  # sentences; two for the encoder
@@ -121,7 +101,7 @@ class Translator:
             prefixes: what each translation begins with; of a line that is translated in pieces the
                 first one does.
         """
-        plans = self._plans(lines, prefixes or [""] * len(lines))
+        plans = self.planner.plans(lines, prefixes)
         found = iter(self._search([piece for plan in plans for piece in plan.pieces]))
         joined = [
             _join(plan, [next(found) for _ in plan.pieces], self.vocabulary, self.options)
@@ -131,7 +111,7 @@ class Translator:
 
     def hypotheses(self, lines: Sequence[str]) -> list[list[Hypothesis]]:
         """What the search finished for each line, best first, each as one piece, however long."""
-        return self._search([_Piece(ids) for ids in self.vocabulary.source.encode(lines)])
+        return self._search([Piece(ids) for ids in self.vocabulary.source.encode(lines)])
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[Hypothesis]:
         """What the model gives to known translations, each as one piece, however long."""
@@ -172,80 +152,9 @@ class Translator:
         different = {candidate.text: candidate for candidate in reversed(judged)}
         return replace(translation, candidates=tuple(reversed(different.values())))
 
-    # --- what is asked of a line ------------------------------------------------------------------
-
-    def _plans(self, lines: Sequence[str], prefixes: Sequence[str]) -> list[_Plan]:
-        """How each line is translated: cut where it is too long; not at all if it is blank."""
-        encoded = self.vocabulary.source.encode(lines)
-        return [
-            self._plan(line, ids, prefix) if ids and not is_blank(line) else _Plan(line, (), prefix)
-            for line, ids, prefix in zip(lines, encoded, prefixes, strict=True)
-        ]
-
-    def _plan(self, line: str, ids: Ids, prefix: str) -> _Plan:
-        sources = split_long(ids, self.longest, self.vocabulary.source)
-        if not prefix and self.terminology is None:
-            return _Plan(line, [_Piece(source) for source in sources])
-        room = self._room(sources[0])
-        beginning = self._beginning(prefix, room) if prefix else None
-        if beginning and beginning.longest > room:
-            why = f"the prefix has {beginning.longest} subwords and a translation at most {room}"
-            return _Plan(line, (), prefix, (f"{why}; it is written as it is",))
-        whole = len(sources) == 1
-        texts = [line] if whole else [self.vocabulary.source.decode(each) for each in sources]
-        pieces: list[_Piece] = []
-        unmet = [] if whole else self._cut_terms(line, texts)
-        for source, text in zip(sources, texts, strict=True):
-            begins = None if pieces else beginning
-            phrases, left_out = self._phrases(text, source, begins)
-            guide = Guide(self._speller, begins, phrases) if phrases or begins else None
-            pieces.append(_Piece(source, begins, guide))
-            unmet += left_out
-        return _Plan(line, pieces, prefix, tuple(unmet))
-
-    def _room(self, source: Ids) -> int:
-        """The subwords that a source's translation may have."""
-        return int(self.options.longest(torch.tensor([len(source) + 1]))) - 1
-
-    def _beginning(self, prefix: str, room: int) -> Beginning:
-        beginning = Beginning.of(prefix, self.vocabulary.target)
-        fits = beginning.longest <= room
-        return beginning if fits else beginning.closed(self.vocabulary.target)
-
-    def _phrases(
-        self, text: str, source: Ids, beginning: Beginning | None
-    ) -> tuple[list[Phrase], list[str]]:
-        """The terms that a translation must hold, and which it cannot, and why."""
-        room = self._room(source) - (beginning.longest if beginning else 0)
-        terms = self.terminology.of(text) if self.terminology else ()
-        phrases, unmet = [], []
-        for term in without_repeats(terms):
-            phrase = self._speller.phrase(term)
-            what = f"the term '{term.source}', '{' or '.join(term.targets)}',"
-            if phrase is None:
-                unmet.append(f"{what} has characters that the model cannot write; left out")
-            elif phrase.shortest > room:
-                unmet.append(f"{what} has more subwords than there is room for; left out")
-            else:
-                phrases.append(phrase)
-                room -= phrase.shortest
-        return phrases, unmet
-
-    def _cut_terms(self, line: str, texts: Sequence[str]) -> list[str]:
-        """The terms of a line that are in none of its pieces."""
-        if self.terminology is None:
-            return []
-        seen = {term.source for text in texts for term in self.terminology.of(text)}
-        lost = (each.source for each in self.terminology.of(line) if each.source not in seen)
-        return [f"the term '{source}' lies where the line is cut; left out" for source in lost]
-
-    @cached_property
-    def _speller(self) -> Speller:
-        return Speller(self.vocabulary.target, self.device)
-
     # --- in batches -------------------------------------------------------------------------------
 
-    def _search(self, pieces: Sequence[_Piece]) -> list[list[Hypothesis]]:
+    def _search(self, pieces: Sequence[Piece]) -> list[list[Hypothesis]]:
         """Search for every piece, those of one padded length together."""
         found: list[list[Hypothesis]] = [[]] * len(pieces)
         together = max(1, _ROWS // self.options.beam)
@@ -263,7 +172,7 @@ class Translator:
         return found
 
     @torch.inference_mode()
-    def _search_batch(self, pieces: Sequence[_Piece]) -> list[list[Hypothesis]]:
+    def _search_batch(self, pieces: Sequence[Piece]) -> list[list[Hypothesis]]:
         sources = [piece.source for piece in pieces]
         filled = [*sources, *[sources[0]] * (self._fewest - len(sources))]
         source, lengths = pad_sources(filled)
@@ -294,22 +203,8 @@ def _narrowest(model: Seq2Seq | Ensemble) -> int:
     return min(each.settings.hidden for each in models)
 
 
-def split_long(ids: Ids, longest: int, subwords: Subwords) -> list[Ids]:
-    """Cut ids into pieces of at most `longest`: after a sentence's end if there is one in the
-    second half of a piece, else between words, else anywhere."""
-    pieces = []
-    while len(ids) > longest:
-        window = range(longest, longest // 2, -1)
-        starts = [at for at in window if subwords.starts_word(ids[at])]
-        ends = [at for at in starts if subwords.pieces(ids[at - 1 : at])[0].endswith(_ENDS)]
-        at = next(iter(ends or starts), longest)
-        pieces.append(ids[:at])
-        ids = ids[at:]
-    return [*pieces, ids]
-
-
 def _join(
-    plan: _Plan,
+    plan: Plan,
     parts: Sequence[list[Hypothesis]],
     vocabulary: Vocabulary,
     options: SearchOptions,
@@ -347,7 +242,7 @@ def _join(
     return Translation(plan.line, tuple(joined), plan.unmet)
 
 
-def _text(piece: _Piece, found: Hypothesis, subwords: Subwords) -> str:
+def _text(piece: Piece, found: Hypothesis, subwords: Subwords) -> str:
     if piece.beginning is None:
         return subwords.decode(found.ids)
     return piece.beginning.replaced(found.ids, subwords)

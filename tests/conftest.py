@@ -56,7 +56,6 @@ def nmt(*arguments: str | Path, stdin: bytes = b"") -> Result:
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)))
     sys.stdout = io.TextIOWrapper(out, encoding="utf-8", newline="\n", write_through=True)
     sys.stderr = io.TextIOWrapper(err, encoding="utf-8", newline="\n", write_through=True)
-    cli.console.quiet = cli.console.debug = False
     try:
         code = cli._run([str(argument) for argument in arguments])
         return Result(code, out.getvalue(), err.getvalue().decode())

@@ -165,7 +165,7 @@ def with_terms(translator: Translator, *rows: tuple[str, str], **options: object
         translator.model,  # type: ignore[arg-type]
         translator.vocabulary,
         replace(translator.options, **options),  # type: ignore[arg-type]
-        translator.longest,
+        translator.planner.longest,
         terminology=Terminology(rows),
     )
 
@@ -252,7 +252,7 @@ def test_prefixes_with_terms_and_with_draws(translator: Translator) -> None:
         translator.model,  # type: ignore[arg-type]
         translator.vocabulary,
         replace(translator.options, sampling=Sampling(seed=2)),
-        translator.longest,
+        translator.planner.longest,
     )
     drawn = drawing.translate(["ba ce"] * 3, ["ce d", "", "☃"])
     assert drawn[0].text.startswith("ce d") and drawn[2].text.startswith("☃")

@@ -16,7 +16,8 @@ from nmt.clean import EMPTY, TOO_LONG, is_blank
 from nmt.corpus import Pair, open_corpus
 from nmt.errors import CorpusError, RunError
 from nmt.files import PART
-from nmt.prepare import MANIFEST, Manifest, Prepared, Working, is_prepared
+from nmt.manifest import MANIFEST, Manifest
+from nmt.prepare import Prepared, Working, is_prepared
 from nmt.recipe import prepare
 
 SETTINGS = {"data.vocab_size": 40, "data.max_length": 30}

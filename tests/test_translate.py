@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import toy_pairs
@@ -17,9 +19,10 @@ from nmt.alignment import subword_links, word_links
 from nmt.checkpoint import load
 from nmt.device import Device
 from nmt.ensemble import Ensemble, Mean
+from nmt.plan import Piece, split_long
 from nmt.search import Sampling, SearchOptions
-from nmt.stream import Layout, translate_stream
-from nmt.translate import Translator, _Piece, split_long
+from nmt.stream import Layout, _raw_lines, translate_stream
+from nmt.translate import Candidate, Translation, Translator
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,8 @@ def stream(translator: Translator, source: bytes, form: str = "text", best: int 
 
 
 def test_neighbours_do_not_matter(translator: Translator) -> None:
-    lines = [source for source, _ in toy_pairs(120, 9)]
+    lines = [source for source, _ in toy_pairs(150, 9)]
+    lines += [" ".join(lines[at : at + 1 + at % 7]) for at in range(150)]  # long and very long ones
     together = translator.translate(lines)
     backwards = translator.translate(lines[::-1])[::-1]
     alone = [translator.translate([line])[0] for line in lines]
@@ -63,17 +67,49 @@ def test_cuts_lose_nothing_and_prefer_words(translator: Translator) -> None:
     assert all(subwords.starts_word(piece[0]) for piece in pieces)
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.binary(max_size=80))
-def test_newlines_out_are_newlines_in_for_any_bytes(translator: Translator, data: bytes) -> None:
-    assert stream(translator, data).count(b"\n") == data.count(b"\n")
+NASTY = st.text(
+    st.one_of(
+        st.characters(exclude_characters="\n"),
+        st.sampled_from("\0\r\t\v\f\x1b\x85\u2028\u2029\u200f\u202e\u2066\ufeff\ufffd▁ab "),
+    ),
+    max_size=30,
+).map(lambda text: text.encode("utf-8", "surrogatepass"))  # a lone surrogate is no UTF-8
+BYTES = st.binary(max_size=30).map(lambda data: data.replace(b"\n", b""))
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.text(max_size=40))
-def test_newlines_out_are_newlines_in_for_any_text(translator: Translator, text: str) -> None:
-    data = text.encode("utf-8", "surrogatepass")
-    assert stream(translator, data).count(b"\n") == data.count(b"\n")
+@pytest.mark.parametrize(("form", "best"), [("text", 1), ("text", 3), ("tsv", 2), ("jsonl", 3)])
+@settings(max_examples=25, deadline=None)
+@given(lines=st.lists(st.one_of(NASTY, BYTES), max_size=6), ended=st.booleans())
+def test_lines_out_are_lines_in_for_any_bytes(
+    translator: Translator, form: str, best: int, lines: list[bytes], ended: bool
+) -> None:
+    data = b"\n".join(lines) + (b"\n" if ended else b"")
+    out, each = stream(translator, data, form, best), 1 if form == "jsonl" else best
+    unended = bool(data) and not data.endswith(b"\n")
+    assert out.count(b"\n") == data.count(b"\n") * each + unended * (each - 1)
+    assert out.decode("utf-8").endswith("\n") == data.endswith(b"\n") or unended
+
+
+@pytest.mark.parametrize(
+    "line", ["ba ce " * 17_000, "x" * 100_000, "\0" * 100_000, "\u202eba" * 34_000, "漢字" * 50_000]
+)
+def test_a_line_of_100_000_characters_is_one_line(translator: Translator, line: str) -> None:
+    short = other(translator, beam=1, max_length=2)  # the pieces are many enough
+    short.planner.longest = 128
+    assert stream(short, f"ba\n{line}\nce\n{line}".encode()).count(b"\n") == 3
+
+
+def test_megabytes_without_a_newline_come_in_whole() -> None:
+    """In so many parts that whoever looked at all of them for each would not come to an end."""
+    chunks = iter([b"ab cd \xc3\xa4"[: 1 + n % 8] for n in range(300_000)] + [b"\n", b"z"])
+    found = list(_raw_lines(SimpleNamespace(read=lambda _: next(chunks, b""))))
+    assert [(len(line), ended) for line, ended in found] == [(1_350_000, True), (1, False)]
+
+
+def test_long_lines_are_cut_in_one_pass(translator: Translator) -> None:
+    subwords = translator.vocabulary.source
+    ids = subwords.encode(["ba ce di "])[0] * 300_000
+    assert sum(map(len, split_long(ids, 20, subwords))) == len(ids)
 
 
 @settings(max_examples=40, deadline=None)
@@ -110,25 +146,80 @@ def test_n_best_has_n_lines_a_line(translator: Translator) -> None:
 
 
 def test_a_slow_producer_is_answered_at_once(translator: Translator) -> None:
-    """The second line is sent only after the answer to the first has been seen."""
-    answered = threading.Event()
+    """What comes next is sent only after the answers to all lines before have been seen."""
+    sent = [b"ba ce\n", b"di\n" * 70, b"fo\n", b"gu\nha", b" je\n\nki\n", b"lo\n" * 9, b"mu"]
+    sink = Watched()
+
+    class Source:
+        lines, parts = 0, iter(sent)
+
+        def read(self, size: int) -> bytes:
+            assert sink.has(self.lines), "a line was held back"
+            part = next(self.parts, b"")
+            self.lines += part.count(b"\n")
+            return part
+
+    translate_stream(translator, Source(), sink, Layout(), lambda _: None)
+    assert sink.getvalue().count(b"\n") == b"".join(sent).count(b"\n")
+
+
+class Watched(io.BytesIO):
+    """A sink on which another thread can wait for so many lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen, self.flushed = 0, threading.Condition()
+
+    def flush(self) -> None:
+        with self.flushed:
+            self.seen = self.getvalue().count(b"\n")
+            self.flushed.notify_all()
+
+    def has(self, lines: int) -> bool:
+        with self.flushed:
+            return self.flushed.wait_for(lambda: self.seen >= lines, timeout=60)
+
+
+class Echo:
+    """A translator that says what it hears."""
+
+    def translate(self, lines: list[str]) -> list[Translation]:
+        return [Translation(line, (Candidate(line, 0.0, 0.0),)) for line in lines]
+
+
+def test_an_endless_input_is_neither_held_nor_read_on_when_nobody_listens() -> None:
+    class Source:
+        read_lines, ended = 0, threading.Event()
+
+        def read(self, size: int) -> bytes:
+            self.read_lines += 1_000
+            return b"ba\n" * 1_000
 
     class Sink(io.BytesIO):
         def flush(self) -> None:
-            answered.set()
+            raise BrokenPipeError
 
-    class Source:
-        sent = 0
+    source, before = Source(), set(threading.enumerate())
+    with pytest.raises(BrokenPipeError):
+        translate_stream(Echo(), source, Sink(), Layout(), lambda _: None)  # type: ignore[arg-type]
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+    assert source.read_lines < 10_000
 
-        def read(self, size: int) -> bytes:
-            self.sent += 1
-            if self.sent == 2:
-                assert answered.wait(timeout=60), "the first line was held back"
-            return b"ba ce\n" if self.sent <= 2 else b""
 
-    sink = Sink()
-    translate_stream(translator, Source(), sink, Layout(), lambda _: None)
-    assert sink.getvalue().count(b"\n") == 2
+def test_what_came_before_an_error_is_answered() -> None:
+    parts: Iterator[bytes] = iter([b"ba\nce\n"])
+
+    def read(_: int) -> bytes:
+        for part in parts:
+            return part
+        raise OSError("the disk is gone")
+
+    sink = io.BytesIO()
+    with pytest.raises(OSError, match="the disk is gone"):
+        translate_stream(Echo(), SimpleNamespace(read=read), sink, Layout(), lambda _: None)  # type: ignore[arg-type]
+    assert sink.getvalue() == b"ba\nce\n"
 
 
 # --- sampling and alignments ----------------------------------------------------------------------
@@ -137,7 +228,7 @@ def test_a_slow_producer_is_answered_at_once(translator: Translator) -> None:
 def other(translator: Translator, **changes: object) -> Translator:
     options = replace(translator.options, **changes)  # type: ignore[arg-type]
     model, vocabulary = translator.model, translator.vocabulary
-    return Translator(model, vocabulary, options, translator.longest)  # type: ignore[arg-type]
+    return Translator(model, vocabulary, options, translator.planner.longest)  # type: ignore[arg-type]
 
 
 def test_draws_follow_from_seed_and_line_alone(translator: Translator) -> None:
@@ -180,7 +271,7 @@ def test_alignments_are_written_as_pharaoh_did(translator: Translator) -> None:
 def test_forced_is_what_search_gave(translator: Translator) -> None:
     lines = [source for source, _ in toy_pairs(80, 6)]
     sources = translator.vocabulary.source.encode(lines)
-    found = [best[0] for best in translator._search(list(map(_Piece, sources)))]
+    found = [best[0] for best in translator._search(list(map(Piece, sources)))]
     forced = [
         translator._force([source], [list(h.ids)])[0]
         for source, h in zip(sources, found, strict=True)
@@ -200,7 +291,7 @@ def test_every_pair_has_a_score_blank_ones_too(translator: Translator) -> None:
 def test_an_ensemble_of_one_model_twice_is_that_model(translator: Translator, mean: Mean) -> None:
     lines = [source for source, _ in toy_pairs(40, 6)]
     twice = Ensemble([translator.model, translator.model], mean)  # type: ignore[list-item]
-    both = Translator(twice, translator.vocabulary, translator.options, translator.longest)
+    both = Translator(twice, translator.vocabulary, translator.options, translator.planner.longest)
     for one, two in zip(translator.translate(lines), both.translate(lines), strict=True):
         assert one.text == two.text
         mine, theirs = one.candidates[0], two.candidates[0]

@@ -1,0 +1,66 @@
+"""What a prepared corpus holds and what it was made from: the JSON that lies beside it, and beside
+every model that was trained on it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nmt.errors import RunError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Where the pairs of one corpus went."""
+
+    read: int
+    kept: int
+    left_out: dict[str, int] = field(default_factory=dict)  # pairs by reason
+
+
+Inputs = dict[str, dict[str, str]]
+"""Name and fingerprint of each corpus, by the part it plays."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a prepared folder holds and what it was made from."""
+
+    format: int
+    nmt: str
+    languages: tuple[str, str] | None
+    inputs: Inputs  # the corpora by their part: "train", "valid"
+    train: Counts
+    valid: Counts
+    held_out: bool  # whether the validation pairs were taken from the training corpus
+    lengths: dict[str, dict[str, float]]  # of the training pairs in subwords: mean, longest
+    vocabulary: dict[str, int]  # subwords a side
+    settings: dict[str, Any]  # the data settings
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Raises RunError for a manifest that is missing, damaged or of another version."""
+        try:
+            values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunError(f"{folder}: not a prepared corpus (no {MANIFEST})") from None
+        except (OSError, ValueError) as error:
+            raise RunError(f"{folder / MANIFEST}: cannot be read: {error}") from None
+        made = values if isinstance(values, dict) else {}
+        if made.get("format") != FORMAT:
+            raise RunError(
+                f"{folder}: prepared by nmt {made.get('nmt')} in format {made.get('format')}, "
+                f"and this nmt reads format {FORMAT}",
+                "prepare it again",
+            )
+        try:
+            return msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            raise RunError(f"{folder / MANIFEST}: is damaged: {error}") from None
