@@ -20,6 +20,7 @@ from nmt.batches import SHORTEST, pad_sources, rounded
 from nmt.clean import is_blank
 from nmt.device import autocast
 from nmt.ensemble import Ensemble
+from nmt.inference import Precision, arranged
 from nmt.model import Seq2Seq
 from nmt.search import Hypothesis, Searchable, SearchOptions, force, sample, search
 from nmt.subwords import Ids, Subwords, Vocabulary
@@ -68,20 +69,26 @@ class Translator:
 
     def __init__(
         self,
-        model: Seq2Seq | Ensemble,
+        model: Seq2Seq | Ensemble[Seq2Seq],
         vocabulary: Vocabulary,
         options: SearchOptions,
         longest: int,
-        precision: str = "fp32",
+        precision: Precision = "fp32",
     ) -> None:
         """Args: longest: subwords of a line above which it is translated in pieces."""
-        self.model: Model = model
+        models = [model] if isinstance(model, Seq2Seq) else model.models
+        self.device = next(models[0].parameters()).device
+        stepping = [arranged(each, precision) for each in models]
+        self.model: Model = (
+            stepping[0] if isinstance(model, Seq2Seq) else Ensemble(stepping, model.mean)
+        )
         self.vocabulary, self.options = vocabulary, options
-        self.longest, self.precision = longest, precision
-        self.device = next(model.parameters()).device
+        self.longest = longest
+        plain = any(isinstance(each, Seq2Seq) for each in stepping)
+        self.precision = precision if plain else "fp32"  # what is arranged has it in itself
         # The smallest product of a step is attention over a memory of SHORTEST positions.
-        rows = max(4, _SMALL_PRODUCT // (SHORTEST * _narrowest(model)) + 1)
-        self._fewest = max(2, -(-rows // options.beam))  # sentences; two for the encoder
+        rows = max(4, _SMALL_PRODUCT // (SHORTEST * _narrowest(models)) + 1)
+        self._fewest = max(2, rows)  # sentences, since the first step has one row for each
 
     def translate(self, lines: Sequence[str]) -> list[Translation]:
         """One translation for each line, in order."""
@@ -165,9 +172,8 @@ class Translator:
         return torch.from_numpy(np.stack(drawn)).transpose(1, 2)
 
 
-def _narrowest(model: Seq2Seq | Ensemble) -> int:
-    """The smallest state of a model or of an ensemble's members."""
-    models = [model] if isinstance(model, Seq2Seq) else model.models
+def _narrowest(models: Sequence[Seq2Seq]) -> int:
+    """The smallest state of the models."""
     return min(each.settings.hidden for each in models)
 
 
