@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -56,6 +56,7 @@ class PrecisionName(StrEnum):
     auto = "auto"
     fp32 = "fp32"
     bf16 = "bf16"
+    int8 = "int8"
 
 
 class MeanName(StrEnum):
@@ -114,7 +115,9 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Another seed, another tra
 DeviceOption = Annotated[DeviceName, typer.Option("--device", help="Where to compute.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
 Beam = Annotated[int | None, typer.Option(min=1, help="Hypotheses searched at once; 1 is greedy.")]
-Precision = Annotated[PrecisionName, typer.Option(help="Arithmetic of the search.")]
+Precision = Annotated[
+    PrecisionName, typer.Option(help="Arithmetic of the search; auto: int8 where the CPU is apt.")
+]
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the translations go.")]
 Quiet = Annotated[
     bool,
@@ -353,6 +356,7 @@ def translate(
         members,
         beam or (n_best if sample else None),
         precision,
+        best=n_best,
         sampling=Sampling(**given) if sample else None,
         attention=aligned,
         min_length=min_length or 0,
@@ -443,7 +447,7 @@ def evaluate(
         translations = list(read_lines(hypotheses))
         _refuse_unequal(hypotheses, len(translations), len(pairs))
     else:
-        translator = _translator([trained], beam, precision)
+        translator = _translator([trained], beam, precision, best=1)
         translations = [t.text for t in translator.translate([pair.source for pair in pairs])]
     if output:
         with replacing(output) as beside:
@@ -574,6 +578,8 @@ def _translator(
         more: options of the search beside those that the run has settings for.
     """
     from nmt.checkpoint import ensemble
+    from nmt.inference import Precision as Arithmetic
+    from nmt.inference import fastest
     from nmt.search import SearchOptions
     from nmt.translate import Translator
 
@@ -586,7 +592,8 @@ def _translator(
         max_extra=settings.translate.max_extra,
         **more,
     )
-    chosen = "bf16" if precision is PrecisionName.bf16 else "fp32"
+    auto = precision is PrecisionName.auto
+    chosen = fastest(trained.model) if auto else cast(Arithmetic, precision.value)
     return Translator(model, trained.vocabulary, options, settings.data.max_length, chosen)
 
 

@@ -6,14 +6,15 @@ Nothing is learnt and nothing decided here: the weights of a `Seq2Seq` are laid 
     - what attention's context adds to the layers above and to the readout is a mean of memory that
       was projected once a sentence: W Σ aᵢ vᵢ = Σ aᵢ (W vᵢ)
     - a layer's gates come of one product, its weights packed for oneDNN
-    - tanh x = 1 − 2 σ(−2x): torch's σ is several times as fast, and the −2 stands in the weights
+    - tanh x = 1 − 2 sigmoid(−2x), which torch computes several times as fast as its tanh; the −2
+      stands in the weights
 
 Products are in float32, bfloat16 or 8-bit integers. For integers every input is bounded by 1 (an
 output o·tanh c, a tanh), so that one fixed scale, 1/127, suits all of them and sums are exact; what
-has passed a layer norm is not bounded, and its products stay in floating point. Packed products
-make the same of a row in any number of rows, to the last bit, in all three.
+has passed a layer norm is not bounded, and its products stay in floating point. On one thread all
+of it makes the same of a row in any number of rows, to the last bit, in all three.
 
-    B sentences, K beams, R = B·K rows, S source length, H hidden, G gates, E embedding, V vocabulary
+    B sentences, K beams, R = B·K rows, S source length, H hidden, G gates, E embedding
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from nmt.model import Memory, Seq2Seq, State, Step
 Precision = Literal["fp32", "bf16", "int8"]
 
 _LARGEST_TABLE = 1 << 26  # numbers in the table of subwords; more are computed when needed
+_VECTORS = 32  # float32 numbers that torch takes at once, or a multiple of them
 _TANH_GATES = {"lstm": 2, "gru": 2, "rnn": 0}
 
 
@@ -66,6 +68,13 @@ def arranged(model: Seq2Seq, precision: Precision) -> Seq2Seq | Arranged:
     the arrangement knows nothing of is not at its default."""
     on_cpu = next(model.parameters()).device.type == "cpu"
     return Arranged(model, precision) if on_cpu and _is_understood(model.settings) else model
+
+
+def fastest(model: Seq2Seq) -> Precision:
+    """The fastest arithmetic that costs no quality to speak of (docs/performance.md): 8-bit
+    integers where this CPU sums them as it should, float32 elsewhere."""
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    return "int8" if on_cpu and _has_exact_integers() else "fp32"
 
 
 def _is_understood(settings: ModelSettings) -> bool:
@@ -110,7 +119,7 @@ class Arranged:
             memory.summary.float(),
             lengths,
         )
-        return ProjectedMemory(plain, None if values is None else values.float())
+        return ProjectedMemory(plain, values)
 
     def start(self, memory: ProjectedMemory) -> State:
         """The decoder's first state."""
@@ -147,7 +156,7 @@ class Arranged:
             added = nn.functional.linear(context, self._project)
         else:
             weights = torch.softmax(attention.scores(beams, plain.keys) + plain.padding, dim=-1)
-            added = torch.bmm(weights, memory.values)
+            added = torch.bmm(weights.to(memory.values.dtype), memory.values)
         return added.flatten(0, 1).split_with_sizes(self._parts, dim=1), weights.flatten(0, 1)
 
     def _between(
@@ -212,21 +221,29 @@ class _Layer:
 
 def _lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """h and −2c after gates i, f, −2g, o [R, 4H] and −2c before."""
-    i, f, g, o = gates.sigmoid_().chunk(4, dim=1)
+    i, f, g, o = _sigmoid(gates).chunk(4, dim=1)
     cell = (f * cell).sub_(torch.addcmul(i, i, g, value=-2), alpha=2)
-    return torch.addcmul(o, o, torch.sigmoid(cell), value=-2), cell
+    return torch.addcmul(o, o, _sigmoid(cell), value=-2), cell
 
 
 def _gru(inputs: Tensor, recurrent: Tensor, h: Tensor) -> Tensor:
     """h after gates r, z, −2n, of inputs and of h before: both [R, 3H]."""
     two = 2 * h.shape[1]
-    r, z = torch.sigmoid(inputs[:, :two] + recurrent[:, :two]).chunk(2, dim=1)
+    r, z = _sigmoid(inputs[:, :two] + recurrent[:, :two]).chunk(2, dim=1)
     return torch.lerp(_tanh(torch.addcmul(inputs[:, two:], r, recurrent[:, two:])), h, z)
 
 
 def _tanh(halved: Tensor) -> Tensor:
     """tanh x, given −2x."""
-    return 1 - 2 * torch.sigmoid(halved)
+    return 1 - 2 * _sigmoid(halved)
+
+
+def _sigmoid(rows: Tensor) -> Tensor:
+    """The same for a row in any place: torch computes what fills no vector in another way."""
+    over = -rows.shape[1] % _VECTORS
+    if not over:
+        return torch.sigmoid(rows)
+    return torch.sigmoid(nn.functional.pad(rows, (0, over)))[:, : rows.shape[1]]
 
 
 class _Table:
@@ -296,9 +313,7 @@ def _product(weight: Tensor, bias: Tensor | None, precision: Precision) -> _Prod
         )
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
     linear = torch.ops.mkldnn._linear_pointwise
-    return _Product(
-        lambda x: x.to(kind), lambda x: linear(x, packed, bias, "none", [], "").float()
-    )
+    return _Product(lambda x: x.to(kind), lambda x: linear(x, packed, bias, "none", [], "").float())
 
 
 def _integer_product(weight: Tensor, bias: Tensor | None) -> _Product:
@@ -317,8 +332,10 @@ def _integer_product(weight: Tensor, bias: Tensor | None) -> _Product:
             lambda x: nn.functional.linear(x, real).mul_(step).add_(0 if bias is None else bias),
         )
     compute = _onednn_integers(whole.to(torch.int8), scale, bias)
-    zero = torch.tensor(128.5)  # the conversion cuts off
-    return _Product(lambda x: torch.add(zero, x, alpha=127).to(torch.uint8), compute)
+    zero = torch.tensor(128.5)  # the conversion cuts off; from floats to bytes at once it is slow
+    return _Product(
+        lambda x: torch.add(zero, x, alpha=127).to(torch.int32).to(torch.uint8), compute
+    )
 
 
 def _onednn_integers(whole: Tensor, scale: Tensor, bias: Tensor | None) -> _Enter:

@@ -345,7 +345,8 @@ class _Rows(ABC, Generic[M, S]):
         Returns:
             Both [B, K, V]; what must not follow is −inf in the first.
         """
-        chances = torch.log_softmax(logits.float(), dim=-1).view(*self.scores.shape, -1)
+        chances = logits.float()  # normalised in place: a step's logits are large
+        chances = torch.log_softmax(chances, dim=-1, out=chances).view(*self.scores.shape, -1)
         length, options = self.history.shape[2] + 1, self.options
         forced = self.prefixes[:, length - 1] if length <= self.prefixes.shape[1] else None
         plain = options.repetition_penalty == 1 and forced is None

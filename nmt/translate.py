@@ -1,13 +1,15 @@
 """Lines in, lines out: the way of a sentence through a trained model.
 
 Validation, `nmt translate` and `nmt evaluate` all come through here. A line's translation depends
-on the line alone: lines are batched only with others of the same padded length, and every product
-computes a row alike whatever stands in the other rows.
+on the line alone: lines are batched only with others of the same padded length, a batch runs on one
+thread, and there all arithmetic makes the same of a row whatever stands in the other rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol
@@ -76,11 +78,11 @@ class Translator:
         precision: Precision = "fp32",
     ) -> None:
         """Args: longest: subwords of a line above which it is translated in pieces."""
-        models = [model] if isinstance(model, Seq2Seq) else model.models
+        models = model.models if isinstance(model, Ensemble) else [model]
         self.device = next(models[0].parameters()).device
         stepping = [arranged(each, precision) for each in models]
         self.model: Model = (
-            stepping[0] if isinstance(model, Seq2Seq) else Ensemble(stepping, model.mean)
+            Ensemble(stepping, model.mean) if isinstance(model, Ensemble) else stepping[0]
         )
         self.vocabulary, self.options = vocabulary, options
         self.longest = longest
@@ -89,6 +91,12 @@ class Translator:
         # The smallest product of a step is attention over a memory of SHORTEST positions.
         rows = max(4, _SMALL_PRODUCT // (SHORTEST * _narrowest(models)) + 1)
         self._fewest = max(2, rows)  # sentences, since the first step has one row for each
+
+    def with_options(self, options: SearchOptions) -> Translator:
+        """The same model, searched otherwise."""
+        other = copy(self)
+        other.options = options
+        return other
 
     def translate(self, lines: Sequence[str]) -> list[Translation]:
         """One translation for each line, in order."""
@@ -142,14 +150,29 @@ class Translator:
         def width(row: int) -> int:
             return rounded(len(sources[row]) + 1)
 
+        batches = []
         for _, same in groupby(sorted(range(len(sources)), key=width), key=width):
             rows = sorted(same, key=lambda row: len(sources[row]))
-            for start in range(0, len(rows), together):
-                batch = rows[start : start + together]
-                hypotheses = self._search_batch([sources[row] for row in batch])
-                for row, best in zip(batch, hypotheses, strict=True):
-                    found[row] = best
+            batches += [rows[at : at + together] for at in range(0, len(rows), together)]
+        for batch, hypotheses in self._each(
+            batches, lambda batch: self._search_batch([sources[row] for row in batch])
+        ):
+            for row, best in zip(batch, hypotheses, strict=True):
+                found[row] = best
         return found
+
+    def _each(
+        self, batches: Sequence[list[int]], search: Callable[[list[int]], list[list[Hypothesis]]]
+    ) -> Iterator[tuple[list[int], list[list[Hypothesis]]]]:
+        """Search batches side by side, on a CPU each with one thread: small products gain little
+        from several, and torch cuts what several share where the number of rows says."""
+        if self.device.type != "cpu":
+            yield from zip(batches, map(search, batches), strict=True)
+            return
+        workers = max(1, min(torch.get_num_threads(), len(batches)))
+        longest_first = batches[::-1]
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from zip(longest_first, pool.map(search, longest_first), strict=True)
 
     @torch.inference_mode()
     def _search_batch(self, sources: Sequence[Ids]) -> list[list[Hypothesis]]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from nmt.checkpoint import load
 from nmt.device import Device
 from nmt.ensemble import Ensemble, Mean
+from nmt.inference import Precision
 from nmt.search import Sampling, SearchOptions
 from nmt.stream import Layout, translate_stream
 from nmt.translate import Translator, split_long
@@ -33,7 +34,10 @@ def stream(translator: Translator, source: bytes, form: str = "text", best: int 
     return sink.getvalue()
 
 
-def test_neighbours_do_not_matter(translator: Translator) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_neighbours_do_not_matter(run: Path, device: Device, precision: Precision) -> None:
+    trained, options = load(run, device.torch), SearchOptions(beam=3)
+    translator = Translator(trained.model, trained.vocabulary, options, 20, precision)
     lines = [source for source, _ in toy_pairs(120, 9)]
     together = translator.translate(lines)
     backwards = translator.translate(lines[::-1])[::-1]
@@ -126,9 +130,7 @@ def test_a_slow_producer_is_answered_at_once(translator: Translator) -> None:
 
 
 def other(translator: Translator, **changes: object) -> Translator:
-    options = replace(translator.options, **changes)  # type: ignore[arg-type]
-    model, vocabulary = translator.model, translator.vocabulary
-    return Translator(model, vocabulary, options, translator.longest)  # type: ignore[arg-type]
+    return translator.with_options(replace(translator.options, **changes))  # type: ignore[arg-type]
 
 
 def test_draws_follow_from_seed_and_line_alone(translator: Translator) -> None:
@@ -187,9 +189,12 @@ def test_every_pair_has_a_score_blank_ones_too(translator: Translator) -> None:
 
 
 @pytest.mark.parametrize("mean", ["probabilities", "logits"])
-def test_an_ensemble_of_one_model_twice_is_that_model(translator: Translator, mean: Mean) -> None:
+def test_an_ensemble_of_one_model_twice_is_that_model(
+    translator: Translator, run: Path, device: Device, mean: Mean
+) -> None:
     lines = [source for source, _ in toy_pairs(40, 6)]
-    twice = Ensemble([translator.model, translator.model], mean)  # type: ignore[list-item]
+    model = load(run, device.torch).model
+    twice = Ensemble([model, model], mean)
     both = Translator(twice, translator.vocabulary, translator.options, translator.longest)
     for one, two in zip(translator.translate(lines), both.translate(lines), strict=True):
         assert one.text == two.text
