@@ -3,23 +3,22 @@
 Nothing is learnt and nothing decided here: the weights of a `Seq2Seq` are laid out for search.
 
     - what a subword adds to the first layer's gates stands in a table
-    - what attention's context adds to the layers above and to the readout is a mean of memory that
-      was projected once a sentence: W Σ aᵢ vᵢ = Σ aᵢ (W vᵢ)
     - a layer's gates come of one product, its weights packed for oneDNN
     - tanh x = 1 − 2 sigmoid(−2x), which torch computes several times as fast as its tanh; the −2
       stands in the weights
 
 Products are in float32, bfloat16 or 8-bit integers. For integers every input is bounded by 1 (an
-output o·tanh c, a tanh), so that one fixed scale, 1/127, suits all of them and sums are exact; what
-has passed a layer norm is not bounded, and its products stay in floating point. On one thread all
-of it makes the same of a row in any number of rows, to the last bit, in all three.
+output o·tanh c, a tanh, a mean of such outputs), so that one fixed scale, 1/127, suits all of them
+and sums are exact. What has passed a layer norm or several heads has no such bound: there products
+stay in floating point. On one thread all of this makes the same of a row, to the last bit, however
+many rows there are.
 
     B sentences, K beams, R = B·K rows, S source length, H hidden, G gates, E embedding
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
@@ -38,23 +37,6 @@ Precision = Literal["fp32", "bf16", "int8"]
 _LARGEST_TABLE = 1 << 26  # numbers in the table of subwords; more are computed when needed
 _VECTORS = 32  # float32 numbers that torch takes at once, or a multiple of them
 _TANH_GATES = {"lstm": 2, "gru": 2, "rnn": 0}
-
-
-@dataclass(frozen=True)
-class ProjectedMemory:
-    """An encoded batch of source sentences, and what attending to it adds to the decoder."""
-
-    plain: Memory
-    values: Tensor | None  # [B, S, (L−1)·G·H + E] memory projected for the layers and the readout
-
-    @property
-    def lengths(self) -> Tensor:
-        return self.plain.lengths
-
-    def select(self, rows: Tensor) -> ProjectedMemory:
-        """The sentences of these rows, in this order."""
-        values = None if self.values is None else self.values.index_select(0, rows)
-        return ProjectedMemory(self.plain.select(rows), values)
 
 
 _UNDERSTOOD = {
@@ -88,83 +70,71 @@ class Arranged:
     @torch.inference_mode()
     def __init__(self, model: Seq2Seq, precision: Precision) -> None:
         self._model = model
-        self._floating: Precision = (
-            "bf16" if precision != "fp32" and _has_bfloat16() else "fp32"
-        )  # of what integers do not suit
-        normed, hidden = len(model.decoder_norms) > 0, model.settings.hidden
-        mixed = self._floating if normed and precision == "int8" else precision
+        # What integers do not suit: a layer norm and several heads' output have no bound.
+        floating: Precision = "bf16" if precision != "fp32" and _has_bfloat16() else "fp32"
+        bounded = not len(model.decoder_norms) and not isinstance(model.attention, MultiHead)
+        mixed = precision if bounded or precision != "int8" else floating
+        self._reading, self._mixed = floating, mixed != precision
         first, *above = model.layers
         self._table = _Table(model.target_embedding.weight, first)
-        self._first = _Layer(first, 0, precision)
-        self._above = [_Layer(layer, hidden, mixed) for layer in above]
-        outputs, context = _columns(model.to_readout.weight, hidden)
-        self._readout = _product(-2 * outputs, -2 * model.to_readout.bias, mixed)
+        self._first = _Layer(first, precision, first=True)
+        self._above = [_Layer(layer, mixed) for layer in above]
+        self._readout = _product(-2 * model.to_readout.weight, -2 * model.to_readout.bias, mixed)
         self._output = _product(model.output.weight, model.output.bias, precision)
-        projections = [*(layer.context for layer in self._above), -2 * context]
-        self._parts = [len(part) for part in projections]
-        self._project = torch.cat(projections)  # [(L−1)·G·H + E, H] of the context
 
     @torch.inference_mode()
-    def encode(self, source: Tensor, lengths: Tensor) -> ProjectedMemory:
+    def encode(self, source: Tensor, lengths: Tensor) -> Memory:
         """Source ids [B, S] with EOS and padding, read by the model as it is."""
-        attention = self._model.attention
-        with autocast(source.device, self._floating):
+        with autocast(source.device, self._reading):
             memory = self._model.encode(source, lengths)
-            projected = attention is not None and not isinstance(attention, MultiHead)
-            values = nn.functional.linear(memory.values, self._project) if projected else None
-        plain = Memory(
+        return Memory(
             memory.values.float(),
             memory.keys.float(),
             memory.padding,
             memory.summary.float(),
             lengths,
         )
-        return ProjectedMemory(plain, values)
 
-    def start(self, memory: ProjectedMemory) -> State:
+    def start(self, memory: Memory) -> State:
         """The decoder's first state."""
-        states = self._model.start(memory.plain).layers
+        states = self._model.start(memory).layers
         layers = (self._first, *self._above)
         return State(
             tuple(layer.begin(*state) for layer, state in zip(layers, states, strict=True))
         )
 
-    def step(self, tokens: Tensor, state: State, memory: ProjectedMemory) -> Step:
+    def step(self, tokens: Tensor, state: State, memory: Memory) -> Step:
         """Logits after one more token a row, as `Seq2Seq.step`."""
-        outputs, first = self._first.step(self._table(tokens), None, state.layers[0])
-        added, attention = self._attend(outputs, memory)
+        outputs, first = self._first.step(self._table(tokens), state.layers[0])
+        context, attention = self._attend(outputs, memory)
         after = [first]
         for number, layer in enumerate(self._above):
-            below = self._between(number, outputs, after[-1], layer.enter)
-            outputs, now = layer.step(added[number], below, state.layers[number + 1])
+            below = self._between(number, outputs, after[-1], context)
+            outputs, now = layer.step(below, state.layers[number + 1])
             after.append(now)
-        last = self._between(len(self._above), outputs, after[-1], self._readout.enter)
-        readout = _tanh(_sum(self._readout(last), added[-1]))
+        last = self._between(len(self._above), outputs, after[-1], context)
+        readout = _tanh(self._readout(last))
         logits = self._output(self._output.enter(readout))
         return Step(logits, State(tuple(after)), attention)
 
-    def _attend(
-        self, outputs: Tensor, memory: ProjectedMemory
-    ) -> tuple[Sequence[Tensor | None], Tensor | None]:
-        """What the context adds to each layer above and to the readout, and the weights [R, S]."""
-        attention, plain = self._model.attention, memory.plain
-        if attention is None:
-            return [None] * len(self._parts), None
-        beams = outputs.view(len(plain.lengths), -1, outputs.shape[-1])  # [B, K, H]
-        if memory.values is None:  # several heads, each with weights of its own
-            context, weights = attention(beams, plain.keys, plain.values, plain.padding)
-            added = nn.functional.linear(context, self._project)
-        else:
-            weights = torch.softmax(attention.scores(beams, plain.keys) + plain.padding, dim=-1)
-            added = torch.bmm(weights.to(memory.values.dtype), memory.values)
-        return added.flatten(0, 1).split_with_sizes(self._parts, dim=1), weights.flatten(0, 1)
+    def _attend(self, outputs: Tensor, memory: Memory) -> tuple[Tensor | None, Tensor | None]:
+        """The context [R, H] as products take it in, and the weights [R, S]."""
+        if self._model.attention is None:
+            return None, None
+        beams = outputs.view(len(memory.lengths), -1, outputs.shape[-1])  # [B, K, H]
+        context, weights = self._model.attention(beams, memory.keys, memory.values, memory.padding)
+        return self._readout.enter(context.flatten(0, 1)), weights.flatten(0, 1)
 
     def _between(
-        self, number: int, outputs: Tensor, state: tuple[Tensor, ...], enter: _Enter
+        self, number: int, outputs: Tensor, state: tuple[Tensor, ...], context: Tensor | None
     ) -> Tensor:
-        """A layer's outputs as those above take them in."""
+        """A layer's outputs and the context, as the products above take them in."""
         norms = self._model.decoder_norms
-        return enter(norms[number](outputs)) if len(norms) else state[0]
+        if len(norms):
+            outputs = self._readout.enter(norms[number](outputs))
+        else:
+            outputs = self._readout.enter(outputs) if self._mixed else state[0]
+        return outputs if context is None else torch.cat((outputs, context), dim=1)
 
 
 # --- layers -------------------------------------------------------------------------------------
@@ -174,20 +144,20 @@ class _Layer:
     """One decoder layer. Its state is h as products take it in, and what else the cell needs:
     −2c of an LSTM, h itself of a GRU."""
 
-    def __init__(self, layer: Recurrent, below: int, precision: Precision) -> None:
-        """Args: below: size of the outputs of the layer below; 0 for the first layer."""
+    def __init__(self, layer: Recurrent, precision: Precision, first: bool = False) -> None:
+        """Args: first: whether what comes from below is in a table of subwords."""
         self._cell = layer.cell
         inputs, recurrent, input_bias, recurrent_bias = _scaled(layer)
-        under, self.context = _columns(inputs, below)
         self._inputs: _Product | None = None  # a product for itself only in a GRU
+        self._first = first
         if layer.cell == "gru":
             self._recurrent = _product(recurrent, recurrent_bias, precision)
-            self._inputs = _product(under, input_bias, precision) if below else None
-        elif below:
-            both = torch.cat((under, recurrent), dim=1)
-            self._recurrent = _product(both, input_bias + recurrent_bias, precision)
-        else:
+            self._inputs = None if first else _product(inputs, input_bias, precision)
+        elif first:
             self._recurrent = _product(recurrent, None, precision)
+        else:
+            both = torch.cat((inputs, recurrent), dim=1)
+            self._recurrent = _product(both, input_bias + recurrent_bias, precision)
         self.enter = self._recurrent.enter
 
     def begin(self, h: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -197,21 +167,21 @@ class _Layer:
             return self.enter(h), -2 * c.float()
         return (self.enter(h), h) if self._cell == "gru" else (self.enter(h),)
 
-    def step(
-        self, added: Tensor | None, below: Tensor | None, state: tuple[Tensor, ...]
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def step(self, below: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """One step: the outputs [R, H], and the state after.
 
         Args:
-            added: [R, G·H] what subword or context adds to the gates.
-            below: [R, H] the outputs of the layer below, as products take them in.
+            below: what the subword adds to the gates of the first layer [R, G·H]; for the others
+                the outputs of the layer below and the context, as products take them in.
         """
         if self._cell == "gru":
-            inputs = added if self._inputs is None else _sum(self._inputs(_given(below)), added)
-            h = _gru(_given(inputs), self._recurrent(state[0]), state[1])
+            inputs = below if self._inputs is None else self._inputs(below)
+            h = _gru(inputs, self._recurrent(state[0]), state[1])
             return h, (self.enter(h), h)
-        before = state[0] if below is None else torch.cat((below, state[0]), dim=1)
-        gates = _sum(self._recurrent(before), added)
+        if self._first:
+            gates = self._recurrent(state[0]).add_(below)
+        else:
+            gates = self._recurrent(torch.cat((below, state[0]), dim=1))
         if self._cell == "rnn":
             h = _tanh(gates)
             return h, (self.enter(h),)
@@ -270,20 +240,6 @@ def _scaled(layer: Recurrent) -> list[Tensor]:
     for part in weights:
         part.split(layer.hidden)[_TANH_GATES[layer.cell]].mul_(-2)
     return weights
-
-
-def _columns(weight: Tensor, first: int) -> tuple[Tensor, Tensor]:
-    """A matrix's first columns, and the rest."""
-    return weight[:, :first], weight[:, first:]
-
-
-def _sum(product: Tensor, added: Tensor | None) -> Tensor:
-    return product if added is None else product.add_(added)
-
-
-def _given(part: Tensor | None) -> Tensor:
-    assert part is not None
-    return part
 
 
 # --- products -----------------------------------------------------------------------------------
