@@ -54,9 +54,9 @@ def logits_of(model: Seq2Seq | Arranged, source: Tensor, lengths: Tensor) -> Ten
     generator = torch.Generator().manual_seed(7)
     memory = model.encode(source, lengths)
     rows = torch.arange(len(lengths)).repeat_interleave(3)
-    state, found = model.start(memory).select(rows), []  # type: ignore[arg-type]
+    state, found = model.start(memory).select(rows), []
     for tokens in torch.randint(TARGET, (6, 3 * 400), generator=generator):
-        step = model.step(tokens[: len(rows)], state, memory)  # type: ignore[arg-type]
+        step = model.step(tokens[: len(rows)], state, memory)
         found.append(step.logits)
         state = step.state.select(torch.arange(len(rows)))
     return torch.stack(found)
