@@ -165,7 +165,7 @@ def load(path: Path, device: torch.device) -> Trained:
     return Trained(run, settings, vocabulary, Manifest.load(path), model.to(device).eval())
 
 
-def ensemble(members: Sequence[Trained], mean: Mean) -> Ensemble:
+def ensemble(members: Sequence[Trained], mean: Mean) -> Ensemble[Seq2Seq]:
     """Several runs as one model.
 
     Raises:

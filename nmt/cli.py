@@ -16,11 +16,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nmt.config import TranslateSettings
     from nmt.constraints import Terminology
     from nmt.corpus import Corpus
-    from nmt.search import Sampling
+    from nmt.metrics import Metric
     from nmt.tensorboard import TensorBoardView
     from nmt.training import Training
     from nmt.translate import Translation, Translator
@@ -64,6 +64,7 @@ class PrecisionName(StrEnum):
     auto = "auto"
     fp32 = "fp32"
     bf16 = "bf16"
+    int8 = "int8"
 
 
 class MeanName(StrEnum):
@@ -138,7 +139,6 @@ SearchAssignments = Annotated[
         "--set", metavar="translate.KEY=VALUE", help="One setting of the search; repeatable."
     ),
 ]
-Precision = Annotated[PrecisionName, typer.Option(help="Arithmetic of the search.")]
 KeepWarm = Annotated[
     str | None,
     typer.Option(
@@ -148,6 +148,9 @@ KeepWarm = Annotated[
         help="Leave a process behind that answers later calls at once, until none has come for "
         "so long: 10m, say; 0 ends it.",
     ),
+]
+Precision = Annotated[
+    PrecisionName, typer.Option(help="Arithmetic of the search; auto: int8 where the CPU is apt.")
 ]
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the translations go.")]
 Quiet = Annotated[
@@ -463,10 +466,13 @@ def translate(
         members,
         asked,
         precision,
-        watched or format is FormatName.jsonl,
-        sampling,
         ensemble.value,
         terminology,
+        METRICS[utility.value if utility else "chrf"] if mbr else None,
+        attention=watched or format is FormatName.jsonl,
+        unknown=replace_unknown,
+        best=0 if mbr else n_best,
+        sampling=sampling,
     )
     if n_best > translator.options.beam:
         among = "--candidates" if candidates else "--beam"
@@ -474,10 +480,6 @@ def translate(
             f"--n-best {n_best} is more than {among} {translator.options.beam}",
             f"use {among} {n_best}",
         )
-    if mbr:
-        translator.utility = METRICS[utility.value if utility else "chrf"]
-    if replace_unknown:
-        translator.options = replace(translator.options, unknown=True)
     align: Literal["none", "words", "subwords"] = (
         "subwords" if subword_alignments else "words" if alignments else "none"
     )
@@ -582,7 +584,7 @@ def evaluate(
         translations = list(read_lines(hypotheses))
         _refuse_unequal(hypotheses, len(translations), len(pairs))
     else:
-        translator = _translator([trained], asked, precision)
+        translator = _translator([trained], asked, precision, best=1)
         translations = [t.text for t in translator.translate([pair.source for pair in pairs])]
     if output:
         with replacing(output) as beside:
@@ -638,7 +640,8 @@ def tune(
 
     def translator_for(settings: TranslateSettings) -> Translator:
         asked = {f"translate.{key}": value for key, value in vars(settings).items()}
-        return _translator([trained], asked, precision, trained.model.attention is not None)
+        attention = trained.model.attention is not None
+        return _translator([trained], asked, precision, attention=attention)
 
     found = tune_search(
         translator_for,
@@ -782,36 +785,39 @@ def _translator(
     members: Sequence[Trained],
     asked: Mapping[str, Any],
     precision: PrecisionName,
-    attention: bool = False,
-    sampling: Sampling | None = None,
     mean: Literal["probabilities", "logits"] = "probabilities",
     terminology: Terminology | None = None,
+    utility: Metric | None = None,
+    **more: Any,
 ) -> Translator:
     """One run, or several as an ensemble, of which the first one's settings count.
 
     Args:
         asked: settings of the search that replace the run's.
+        more: options of the search that are no settings.
     """
     from nmt.checkpoint import ensemble
     from nmt.config import flat, settings_from
+    from nmt.inference import Precision as Arithmetic
+    from nmt.inference import fastest
     from nmt.search import SearchOptions
     from nmt.translate import Translator
 
     trained = members[0]
     model = trained.model if len(members) == 1 else ensemble(members, mean)
     settings = settings_from(flat(trained.settings), asked)
-    options = SearchOptions.of(settings.translate, attention, sampling)
-    if options.groups > 1 and (sampling or terminology):
+    options = SearchOptions.of(settings.translate, **more)
+    if options.groups > 1 and (options.sampling or terminology):
         raise SettingsError(
-            f"{'--sample' if sampling else '--terms'} cannot be used with "
+            f"{'--sample' if options.sampling else '--terms'} cannot be used with "
             f"translate.groups = {options.groups}",
             "set translate.groups to 1",
         )
-    if sampling and terminology:
+    if options.sampling and terminology:
         raise SettingsError("--terms are searched for, not drawn", "leave --sample or --terms out")
-    chosen = "bf16" if precision is PrecisionName.bf16 else "fp32"
-    longest = settings.data.max_length
-    return Translator(model, trained.vocabulary, options, longest, chosen, terminology)
+    auto, longest = precision is PrecisionName.auto, settings.data.max_length
+    chosen = fastest(trained.model) if auto else cast(Arithmetic, precision.value)
+    return Translator(model, trained.vocabulary, options, longest, chosen, terminology, utility)
 
 
 def _show_attention(file: Path) -> Callable[[int, Translation], None]:

@@ -12,26 +12,39 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from nmt.decoder import Memory, State, Step
-from nmt.model import Seq2Seq
+from nmt.decoder import State, Step
 
 Mean = Literal["probabilities", "logits"]
+
+
+class Member(Protocol):
+    """A `Seq2Seq`, as it is or arranged for stepping (nmt.inference)."""
+
+    def encode(self, source: Tensor, lengths: Tensor, /) -> Any: ...
+
+    def start(self, memory: Any, /) -> State: ...
+
+    def step(self, tokens: Tensor, state: State, memory: Any, /) -> Step: ...
+
+
+M = TypeVar("M", bound=Member)
 
 
 @dataclass(frozen=True)
 class Memories:
     """What each member made of the source."""
 
-    parts: tuple[Memory, ...]
+    parts: tuple[Any, ...]  # each of its member's own kind
 
     @property
     def lengths(self) -> Tensor:
-        return self.parts[0].lengths
+        lengths: Tensor = self.parts[0].lengths
+        return lengths
 
     def select(self, rows: Tensor) -> Memories:
         return Memories(tuple(part.select(rows) for part in self.parts))
@@ -56,12 +69,10 @@ class Together:
     attention: Tensor | None  # [R, S] the mean over those members that attend
 
 
-class Ensemble(nn.Module):
+class Ensemble(Generic[M]):
     """Models with the same vocabularies."""
 
-    def __init__(self, models: Sequence[Seq2Seq], mean: Mean = "probabilities") -> None:
-        super().__init__()
-        self.members = nn.ModuleList(models)
+    def __init__(self, models: Sequence[M], mean: Mean = "probabilities") -> None:
         self.models, self.mean = tuple(models), mean
 
     def encode(self, source: Tensor, lengths: Tensor) -> Memories:

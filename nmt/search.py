@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Generic, Protocol, Self, TypeVar
+from itertools import repeat
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -30,7 +31,9 @@ from nmt.config import TranslateSettings
 from nmt.errors import NmtError
 from nmt.subwords import BOS, EOS, PAD, UNK
 
-_NEVER = [PAD, BOS]  # no translation holds these
+_NEVER = (PAD, BOS)  # no translation holds these
+_BLOCK = 64  # tokens of which only the largest is compared at first
+_FEW = 8  # sentences above which a batch shrinks by so many at once
 
 
 class Selectable(Protocol):
@@ -120,16 +123,13 @@ class SearchOptions(TranslateSettings):
 
     attention: bool = False  # whether hypotheses carry the attention's weights
     unknown: bool = False  # whether <unk> may be produced, to be replaced by a word of the source
+    best: int = 0  # hypotheses wanted of each sentence; 0: all that were finished
     sampling: Sampling | None = None
 
     @classmethod
-    def of(
-        cls,
-        settings: TranslateSettings,
-        attention: bool = False,
-        sampling: Sampling | None = None,
-    ) -> SearchOptions:
-        return cls(**asdict(settings), attention=attention, sampling=sampling)
+    def of(cls, settings: TranslateSettings, **more: Any) -> SearchOptions:
+        """These settings, and options that are none."""
+        return cls(**asdict(settings), **more)
 
     def longest(self, lengths: Tensor) -> Tensor:
         """The longest hypothesis allowed for each source length, EOS included: [B]."""
@@ -191,11 +191,12 @@ def search(
     beams = _Beams(model.start(memory), memory, options, fewest, prefixes, guides)
     while len(beams.sentences):
         beams.advance(model.step(beams.tokens, beams.state, beams.memory))
-    if not all(beams.finished):
+    finished = beams.finished()
+    if not all(finished):
         raise NmtError(
             "the model's scores are not numbers", "its weights are damaged; use another run"
         )
-    return [sorted(found, key=lambda h: -h.score) for found in beams.finished]
+    return finished
 
 
 @torch.inference_mode()
@@ -217,7 +218,7 @@ def sample(
     draws.noise = noise.to(memory.lengths.device)
     while len(draws.sentences):
         draws.advance(model.step(draws.tokens, draws.state, draws.memory))
-    return [sorted(found, key=lambda h: -h.score) for found in draws.finished]
+    return draws.finished()
 
 
 @torch.inference_mode()
@@ -274,6 +275,42 @@ def _hypothesis(
     return Hypothesis(tuple(ids), total, score, coverage, tuple(chances), kept)
 
 
+@dataclass(frozen=True)
+class _Spread(Generic[S]):
+    """A step's rows, repeated."""
+
+    logits: Tensor
+    state: S
+    attention: Tensor | None
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """Hypotheses that ended at the same step: N of length L."""
+
+    sentences: Tensor  # [N]
+    lengths: Tensor  # [N] source subwords
+    ids: Tensor  # [N, L]
+    chances: Tensor  # [N, L + 1]
+    attention: Tensor | None  # [N, L + 1, S]
+
+    def hypotheses(self, options: SearchOptions) -> Iterator[tuple[int, Hypothesis]]:
+        """Each with the number of its sentence."""
+        attention = self.attention.unbind(0) if self.attention is not None else repeat(None)
+        columns = (self.sentences, self.ids, self.chances, self.lengths)
+        parts = zip(*(column.tolist() for column in columns), attention, strict=False)
+        for sentence, ids, chances, length, watched in parts:
+            yield sentence, _hypothesis(ids, chances, watched, length, options)
+
+
+def _size(sentences: int) -> int:
+    """The next number of sentences that a batch shrinks to: kernels are made for every number of
+    rows, which takes as long as a step, so that there should be few."""
+    if sentences > _FEW:
+        return -(-sentences // _FEW) * _FEW
+    return 1 << (sentences - 1).bit_length() if sentences else 0
+
+
 class _Rows(ABC, Generic[M, S]):
     """The hypotheses still alive, as tensors, and those that are finished."""
 
@@ -293,19 +330,30 @@ class _Rows(ABC, Generic[M, S]):
             options.longest(memory.lengths),
             options.shortest(memory.lengths),
         )
+        self.limits = int(self.shortest.max()), int(self.longest.min())
         self.prefixes = _padded(prefixes, sentences).to(device)  # [B, P], −1 where there is none
         self.guides = {row: guide for row, guide in enumerate(guides) if guide}
         self.history = torch.empty(sentences, width, 0, dtype=torch.long, device=device)
         self.chances = torch.empty(sentences, width, 0, device=device)  # log p of the history
         self.watched: Tensor | None = None  # [B, K, L, S] the attention's weights
         self.scores = self._first_scores(torch.zeros(sentences, width, device=device))
-        self.tokens = torch.full((sentences * width,), BOS, device=device)  # [R]
-        self.state = state.select(self.sentences.repeat_interleave(width))
-        self.finished: list[list[Hypothesis]] = [[] for _ in range(sentences)]
+        self.tokens = torch.full((sentences,), BOS, device=device)  # [R]; at first one a sentence
+        self.state = state
+        self.ended: list[_Ended] = []
+        self.counts = torch.zeros(sentences, dtype=torch.long, device=device)  # [B] of those
+        self.total = sentences
 
     @abstractmethod
     def _first_scores(self, zeros: Tensor) -> Tensor:
         """What each beam begins with: [B, K]."""
+
+    def _for_each_beam(self, step: Step[S]) -> Step[S]:
+        """The first step is made once for all beams of a sentence; later ones are as they are."""
+        if self.history.shape[2]:
+            return step
+        rows = self.sentences.repeat_interleave(self.options.beam)
+        attention = None if step.attention is None else step.attention.index_select(0, rows)
+        return _Spread(step.logits.index_select(0, rows), step.state.select(rows), attention)
 
     # --- what may follow --------------------------------------------------------------------------
 
@@ -315,22 +363,24 @@ class _Rows(ABC, Generic[M, S]):
         Returns:
             Both [B, K, V]; what must not follow is −inf in the first.
         """
-        chances = torch.log_softmax(logits.float(), dim=-1).view(*self.scores.shape, -1)
+        chances = logits.float()  # normalised in place: a step's logits are large
+        chances = torch.log_softmax(chances, dim=-1, out=chances).view(*self.scores.shape, -1)
         length, options = self.history.shape[2] + 1, self.options
         forced = self.prefixes[:, length - 1] if length <= self.prefixes.shape[1] else None
         plain = options.repetition_penalty == 1 and forced is None and not self.guides
         allowed = chances if plain else chances.clone()
-        allowed[..., _NEVER if options.unknown else [*_NEVER, UNK]] = -torch.inf
+        for token in _NEVER if options.unknown else (*_NEVER, UNK):
+            allowed[..., token] = -torch.inf
         if options.repetition_penalty != 1 and length > 1:
             again = allowed.gather(2, self.history) * options.repetition_penalty
             allowed.scatter_(2, self.history, again)
         if options.no_repeat_ngram and length > options.no_repeat_ngram:
             self._forbid_repeats(allowed, options.no_repeat_ngram)
-        short = self.shortest > length
-        if bool(short.any()):
-            allowed[short, :, EOS] = -torch.inf
-        last = self.longest <= length
-        if bool(last.any()):
+        shortest, longest = self.limits
+        if length < shortest:
+            allowed[self.shortest > length, :, EOS] = -torch.inf
+        if length >= longest:
+            last = self.longest <= length
             end = allowed[last, :, EOS]
             allowed[last] = -torch.inf
             allowed[last, :, EOS] = end
@@ -374,26 +424,35 @@ class _Rows(ABC, Generic[M, S]):
             chances: [B, K, V] of the next token.
             now: [R, S] the attention of this step.
         """
-        for row, rank in where.nonzero().tolist():
-            found = self.finished[int(self.sentences[row])]
-            if len(found) == self.options.beam:
-                continue
-            beam = int(beams[row, rank])
-            likely = [*self.chances[row, beam].tolist(), float(chances[row, beam, EOS])]
-            attention = None
-            if now is not None:
-                last = now.view(*self.scores.shape, now.shape[1])[row, beam].unsqueeze(0)
-                before = last[:0] if self.watched is None else self.watched[row, beam]
-                attention = torch.cat((before, last))
-            found.append(
-                _hypothesis(
-                    self.history[row, beam].tolist(),
-                    likely,
-                    attention,
-                    int(self.memory.lengths[row]),
-                    self.options,
-                )
+        kept = where & (where.cumsum(dim=1) + self.counts.unsqueeze(1) <= self.options.beam)
+        self.counts += kept.sum(dim=1)
+        row, rank = kept.nonzero(as_tuple=True)
+        if not len(row):
+            return
+        beam = beams[row, rank]
+        attention = None
+        if now is not None:
+            last = now.view(*self.scores.shape, 1, now.shape[1])[row, beam]
+            before = last[:, :0] if self.watched is None else self.watched[row, beam]
+            attention = torch.cat((before, last), dim=1)
+        self.ended.append(
+            _Ended(
+                self.sentences[row],
+                self.memory.lengths[row],
+                self.history[row, beam],
+                torch.cat((self.chances[row, beam], chances[row, beam, EOS, None]), dim=1),
+                attention,
             )
+        )
+
+    def finished(self) -> list[list[Hypothesis]]:
+        """The best finished hypotheses of each sentence, best first."""
+        found: list[list[Hypothesis]] = [[] for _ in range(self.total)]
+        for ended in self.ended:
+            for sentence, hypothesis in ended.hypotheses(self.options):
+                found[sentence].append(hypothesis)
+        best = self.options.best or self.options.beam
+        return [sorted(each, key=lambda h: -h.score)[:best] for each in found]
 
     def _keep(
         self,
@@ -406,14 +465,11 @@ class _Rows(ABC, Generic[M, S]):
     ) -> None:
         """Go on with these continuations [B, K] of the sentences that are not finished."""
         width = self.options.beam
-        full = torch.tensor(
-            [len(self.finished[sentence]) >= width for sentence in self.sentences.tolist()],
-            device=scores.device,
-        )
-        alive = ~full & (scores > -torch.inf).any(dim=1)
+        alive = (self.counts < width) & (scores > -torch.inf).any(dim=1)
         going = alive.nonzero().squeeze(1)
-        if 0 < len(going) < self.fewest:  # some that are finished keep the others company
-            company = (~alive).nonzero().squeeze(1)[: self.fewest - len(going)]
+        together = max(self.fewest, _size(len(going)))
+        if 0 < len(going) < together:  # some that are finished keep the others company
+            company = (~alive).nonzero().squeeze(1)[: together - len(going)]
             going = torch.cat((going, company)).sort().values
         rows = (going.unsqueeze(1) * width + beams[going]).flatten()  # [R]
         shape = (len(going), width)
@@ -427,13 +483,17 @@ class _Rows(ABC, Generic[M, S]):
             before = None if self.watched is None else _rows(self.watched, rows, shape)
             self.watched = latest if before is None else torch.cat((before, latest), dim=2)
         self.scores, self.tokens = scores[going], tokens[going].flatten()
-        self.state = state.select(rows)
+        crossed = not torch.equal(
+            rows, torch.arange(len(self.sentences) * width, device=rows.device)
+        )
+        self.state = state.select(rows) if crossed else state
         if len(going) < len(self.sentences):
             self._leave(going)
 
     def _leave(self, going: Tensor) -> None:
         """Only the sentences of these rows stay."""
         self.sentences, self.memory = self.sentences[going], self.memory.select(going)
+        self.counts = self.counts[going]
         self.longest, self.shortest = self.longest[going], self.shortest[going]
         self.prefixes = self.prefixes[going]
         kept = enumerate(going.tolist())
@@ -456,8 +516,9 @@ class _Beams(_Rows[M, S]):
     def advance(self, step: Step[S]) -> None:
         """Score, choose, put finished hypotheses aside, and keep the rest."""
         groups, width = self.options.groups, self.options.beam // self.options.groups
+        step = self._for_each_beam(step)
         allowed, chances = self._allowed(step.logits)
-        scores, beams, tokens = self._candidates(self.scores.unsqueeze(-1) + allowed)
+        scores, beams, tokens = self._candidates(allowed)
         for row, guide in self.guides.items():
             totals = self.scores[row].unsqueeze(-1) + allowed[row]
             if chosen := guide.chosen(self._histories(row), totals):
@@ -470,24 +531,53 @@ class _Beams(_Rows[M, S]):
         flat = (len(scores), groups * width)
         self._keep(scores.view(flat), beams.view(flat), tokens.view(flat), chances, now, step.state)
 
-    def _candidates(self, totals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _candidates(self, allowed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The 2·K/G best continuations [B, G, C] of each group: their scores, beams and tokens."""
-        groups, size = self.options.groups, totals.shape[2]
+        groups, size = self.options.groups, allowed.shape[2]
         width = self.options.beam // groups
-        chosen = totals.new_zeros(len(totals), size) if groups > 1 else None  # [B, V] how often
+        chosen = allowed.new_zeros(len(allowed), size) if groups > 1 else None  # [B, V] how often
         scores, places = [], []
-        for number, group in enumerate(totals.view(len(totals), groups, -1).unbind(1)):
+        for number in range(groups):
+            group, before = (
+                part[:, number * width : (number + 1) * width] for part in (allowed, self.scores)
+            )
             fair = group
             if chosen is not None and number:
-                fair = group - self.options.diversity * chosen.repeat(1, width)
-            index = fair.topk(min(2 * width, fair.shape[1]), dim=1).indices
-            scores.append(group.gather(1, index))
+                fair = group - self.options.diversity * chosen.unsqueeze(1)
+            index = _largest(before, fair, 2 * width)
+            scores.append(before.gather(1, index // size) + group.flatten(1).gather(1, index))
             places.append(index + number * width * size)
             if chosen is not None:
                 tokens = index[:, :width] % size
                 chosen.scatter_add_(1, tokens, torch.ones_like(tokens, dtype=chosen.dtype))
         place = torch.stack(places, dim=1)
         return torch.stack(scores, dim=1), place // size, place % size
+
+
+def _largest(before: Tensor, chances: Tensor, count: int) -> Tensor:
+    """Where the largest of `before` [B, K] + `chances` [B, K, V] are: [B, count] in K·V.
+
+    They are in those blocks of tokens whose largest ones are the largest, so that most of the
+    vocabulary is looked at no more than once.
+    """
+    size = chances.shape[2]
+    whole = size - size % _BLOCK
+    if size < 4 * _BLOCK:
+        totals = (before.unsqueeze(2) + chances).flatten(1)
+        return totals.topk(min(count, totals.shape[1]), dim=1).indices
+    blocks = [chances[..., :whole].unflatten(2, (-1, _BLOCK)).amax(dim=3)]
+    if whole < size:
+        blocks.append(chances[..., whole:].amax(dim=2, keepdim=True))
+    maxima = torch.cat(blocks, dim=2) + before.unsqueeze(2)  # [B, K, V / block]
+    block = maxima.flatten(1).topk(count, dim=1).indices
+    beam, first = block // maxima.shape[2], block % maxima.shape[2] * _BLOCK
+    token = first.unsqueeze(2) + torch.arange(_BLOCK, device=block.device)  # [B, count, block]
+    place = (beam * size).unsqueeze(2) + token.clamp(max=size - 1)
+    totals = chances.flatten(1).gather(1, place.flatten(1)).view(place.shape)
+    totals = totals + before.gather(1, beam).unsqueeze(2)
+    if whole < size:
+        totals.masked_fill_(token >= size, -torch.inf)
+    return place.flatten(1).gather(1, totals.flatten(1).topk(count, dim=1).indices)
 
 
 class _Draws(_Rows[M, S]):
@@ -500,6 +590,7 @@ class _Draws(_Rows[M, S]):
 
     def advance(self, step: Step[S]) -> None:
         """Draw a token for each row, and put aside the rows that ended."""
+        step = self._for_each_beam(step)
         allowed, chances = self._allowed(step.logits)
         tokens, now = self._drawn(allowed), self._now(step)
         beams = torch.arange(self.options.beam, device=tokens.device).expand_as(tokens)

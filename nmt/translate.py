@@ -1,13 +1,15 @@
 """Lines in, lines out: the way of a sentence through a trained model.
 
 Validation, `nmt translate` and `nmt evaluate` all come through here. A line's translation depends
-on the line alone: lines are batched only with others of the same padded length, and every product
-computes a row alike whatever stands in the other rows.
+on the line alone: lines are batched only with others of the same padded length, a batch runs on one
+thread, and there all arithmetic makes the same of a row whatever stands in the other rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from typing import Any, Protocol
@@ -22,6 +24,7 @@ from nmt.clean import is_blank
 from nmt.constraints import Terminology
 from nmt.device import autocast
 from nmt.ensemble import Ensemble
+from nmt.inference import Precision, arranged
 from nmt.mbr import expected_utilities, probabilities
 from nmt.metrics import Metric
 from nmt.model import Seq2Seq
@@ -72,11 +75,11 @@ class Translator:
 
     def __init__(
         self,
-        model: Seq2Seq | Ensemble,
+        model: Seq2Seq | Ensemble[Seq2Seq],
         vocabulary: Vocabulary,
         options: SearchOptions,
         longest: int,
-        precision: str = "fp32",
+        precision: Precision = "fp32",
         terminology: Terminology | None = None,
         utility: Metric | None = None,
     ) -> None:
@@ -85,14 +88,28 @@ class Translator:
         terminology: what must stand for which words.
         utility: candidates are ranked by what they are expected to score, for minimum Bayes risk.
         """
-        self.model: Model = model
-        self.vocabulary, self.options = vocabulary, options
-        self.precision, self.utility = precision, utility
-        self.device = next(model.parameters()).device
+        models = model.models if isinstance(model, Ensemble) else [model]
+        self.device = next(models[0].parameters()).device
+        stepping = [arranged(each, precision) for each in models]
+        self.model: Model = (
+            Ensemble(stepping, model.mean) if isinstance(model, Ensemble) else stepping[0]
+        )
+        self.vocabulary, self.options, self.utility = vocabulary, options, utility
         self.planner = Planner(vocabulary, options, longest, terminology, self.device)
+        plain = any(isinstance(each, Seq2Seq) for each in stepping)
+        self.precision = precision if plain else "fp32"  # what is arranged has it in itself
         # The smallest product of a step is attention over a memory of SHORTEST positions.
-        rows = max(4, _SMALL_PRODUCT // (SHORTEST * _narrowest(model)) + 1)
-        self._fewest = max(2, -(-rows // options.beam))  # sentences; two for the encoder
+        rows = max(4, _SMALL_PRODUCT // (SHORTEST * _narrowest(models)) + 1)
+        self._fewest = max(2, rows)  # sentences, since the first step has one row for each
+
+    def with_options(self, options: SearchOptions) -> Translator:
+        """The same model, searched otherwise."""
+        other, planner = copy(self), self.planner
+        other.options = options
+        other.planner = Planner(
+            self.vocabulary, options, planner.longest, planner.terminology, self.device
+        )
+        return other
 
     def translate(self, lines: Sequence[str], prefixes: Sequence[str] = ()) -> list[Translation]:
         """One translation for each line, in order.
@@ -162,14 +179,29 @@ class Translator:
         def width(row: int) -> int:
             return rounded(len(pieces[row].source) + 1)
 
+        batches = []
         for _, same in groupby(sorted(range(len(pieces)), key=width), key=width):
             rows = sorted(same, key=lambda row: len(pieces[row].source))
-            for start in range(0, len(rows), together):
-                batch = rows[start : start + together]
-                hypotheses = self._search_batch([pieces[row] for row in batch])
-                for row, best in zip(batch, hypotheses, strict=True):
-                    found[row] = best
+            batches += [rows[at : at + together] for at in range(0, len(rows), together)]
+        for batch, hypotheses in self._each(
+            batches, lambda batch: self._search_batch([pieces[row] for row in batch])
+        ):
+            for row, best in zip(batch, hypotheses, strict=True):
+                found[row] = best
         return found
+
+    def _each(
+        self, batches: Sequence[list[int]], search: Callable[[list[int]], list[list[Hypothesis]]]
+    ) -> Iterator[tuple[list[int], list[list[Hypothesis]]]]:
+        """Search batches side by side, on a CPU each with one thread: small products gain little
+        from several, and torch cuts what several share where the number of rows says."""
+        if self.device.type != "cpu":
+            yield from zip(batches, map(search, batches), strict=True)
+            return
+        workers = max(1, min(torch.get_num_threads(), len(batches)))
+        longest_first = batches[::-1]
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from zip(longest_first, pool.map(search, longest_first), strict=True)
 
     @torch.inference_mode()
     def _search_batch(self, pieces: Sequence[Piece]) -> list[list[Hypothesis]]:
@@ -197,9 +229,8 @@ class Translator:
         return torch.from_numpy(np.stack(drawn)).transpose(1, 2)
 
 
-def _narrowest(model: Seq2Seq | Ensemble) -> int:
-    """The smallest state of a model or of an ensemble's members."""
-    models = [model] if isinstance(model, Seq2Seq) else model.models
+def _narrowest(models: Sequence[Seq2Seq]) -> int:
+    """The smallest state of the models."""
     return min(each.settings.hidden for each in models)
 
 

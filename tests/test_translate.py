@@ -19,6 +19,7 @@ from nmt.alignment import subword_links, word_links
 from nmt.checkpoint import load
 from nmt.device import Device
 from nmt.ensemble import Ensemble, Mean
+from nmt.inference import Precision
 from nmt.plan import Piece, split_long
 from nmt.search import Sampling, SearchOptions
 from nmt.stream import Layout, _raw_lines, translate_stream
@@ -37,9 +38,12 @@ def stream(translator: Translator, source: bytes, form: str = "text", best: int 
     return sink.getvalue()
 
 
-def test_neighbours_do_not_matter(translator: Translator) -> None:
-    lines = [source for source, _ in toy_pairs(150, 9)]
-    lines += [" ".join(lines[at : at + 1 + at % 7]) for at in range(150)]  # long and very long ones
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_neighbours_do_not_matter(run: Path, device: Device, precision: Precision) -> None:
+    trained, options = load(run, device.torch), SearchOptions(beam=3)
+    translator = Translator(trained.model, trained.vocabulary, options, 20, precision)
+    lines = [source for source, _ in toy_pairs(100, 9)]
+    lines += [" ".join(lines[at : at + 1 + at % 7]) for at in range(50)]  # long and very long ones
     together = translator.translate(lines)
     backwards = translator.translate(lines[::-1])[::-1]
     alone = [translator.translate([line])[0] for line in lines]
@@ -183,7 +187,7 @@ class Watched(io.BytesIO):
 class Echo:
     """A translator that says what it hears."""
 
-    def translate(self, lines: list[str]) -> list[Translation]:
+    def translate(self, lines: list[str], _: list[str]) -> list[Translation]:
         return [Translation(line, (Candidate(line, 0.0, 0.0),)) for line in lines]
 
 
@@ -226,9 +230,7 @@ def test_what_came_before_an_error_is_answered() -> None:
 
 
 def other(translator: Translator, **changes: object) -> Translator:
-    options = replace(translator.options, **changes)  # type: ignore[arg-type]
-    model, vocabulary = translator.model, translator.vocabulary
-    return Translator(model, vocabulary, options, translator.planner.longest)  # type: ignore[arg-type]
+    return translator.with_options(replace(translator.options, **changes))  # type: ignore[arg-type]
 
 
 def test_draws_follow_from_seed_and_line_alone(translator: Translator) -> None:
@@ -288,10 +290,13 @@ def test_every_pair_has_a_score_blank_ones_too(translator: Translator) -> None:
 
 
 @pytest.mark.parametrize("mean", ["probabilities", "logits"])
-def test_an_ensemble_of_one_model_twice_is_that_model(translator: Translator, mean: Mean) -> None:
+def test_an_ensemble_of_one_model_twice_is_that_model(
+    translator: Translator, run: Path, device: Device, mean: Mean
+) -> None:
     lines = [source for source, _ in toy_pairs(40, 6)]
-    twice = Ensemble([translator.model, translator.model], mean)  # type: ignore[list-item]
-    both = Translator(twice, translator.vocabulary, translator.options, translator.planner.longest)
+    model, longest = load(run, device.torch).model, translator.planner.longest
+    twice = Ensemble([model, model], mean)
+    both = Translator(twice, translator.vocabulary, translator.options, longest)
     for one, two in zip(translator.translate(lines), both.translate(lines), strict=True):
         assert one.text == two.text
         mine, theirs = one.candidates[0], two.candidates[0]

@@ -1,0 +1,323 @@
+"""A trained model arranged for stepping on a CPU: the same four verbs in a fraction of the time.
+
+Nothing is learnt and nothing decided here: the weights of a `Seq2Seq` are laid out for search.
+
+    - what a subword adds to the first layer's gates stands in a table
+    - a layer's gates come of one product, its weights packed for oneDNN
+    - tanh x = 1 − 2 sigmoid(−2x), which torch computes several times as fast as its tanh; the −2
+      stands in the weights
+
+Products are in float32, bfloat16 or 8-bit integers. For integers every input is bounded by 1 (an
+output o·tanh c, a tanh, a mean of such outputs), so that one fixed scale, 1/127, suits all of them
+and sums are exact. What has passed a layer norm or several heads has no such bound: there products
+stay in floating point. On one thread all of this makes the same of a row, to the last bit, however
+many rows there are.
+
+    B sentences, K beams, R = B·K rows, S source length, H hidden, G gates, E embedding
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from nmt.attention import MultiHead
+from nmt.cells import Recurrent
+from nmt.config import ModelSettings
+from nmt.decoder import Memory, State, Step
+from nmt.device import autocast
+from nmt.model import Seq2Seq
+
+Precision = Literal["fp32", "bf16", "int8"]
+
+_LARGEST_TABLE = 1 << 26  # numbers in the table of subwords; more are computed when needed
+_VECTORS = 32  # float32 numbers that torch takes at once, or a multiple of them
+_TANH_GATES = {"lstm": 2, "gru": 2, "rnn": 0}
+
+
+_UNDERSTOOD = {
+    *("embedding", "hidden", "encoder_layers", "decoder_layers", "cell", "attention", "heads"),
+    *("tied", "layer_norm", "bidirectional", "shared_directions", "bridge", "initialisation"),
+    *("dropout", "dropout_per", "word_dropout", "weight_dropout"),
+}
+
+
+def arranged(model: Seq2Seq, precision: Precision) -> Seq2Seq | Arranged:
+    """The model laid out for this precision; the model itself on a GPU, or where a setting that
+    the arrangement knows nothing of is not at its default."""
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    return Arranged(model, precision) if on_cpu and _is_understood(model.settings) else model
+
+
+def fastest(model: Seq2Seq) -> Precision:
+    """The fastest arithmetic that costs no quality to speak of (docs/performance.md): 8-bit
+    integers where this CPU sums them as it should, float32 elsewhere."""
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    return "int8" if on_cpu and _has_exact_integers() else "fp32"
+
+
+def _is_understood(settings: ModelSettings) -> bool:
+    known = {name: getattr(settings, name) for name in _UNDERSTOOD}
+    return replace(ModelSettings(), **known) == settings
+
+
+class Arranged:
+    """What search knows of a model, for a `Seq2Seq` on a CPU whose weights no longer change."""
+
+    @torch.inference_mode()
+    def __init__(self, model: Seq2Seq, precision: Precision) -> None:
+        self._model = model
+        # What integers do not suit: a layer norm and several heads' output have no bound.
+        floating: Precision = "bf16" if precision != "fp32" and _has_bfloat16() else "fp32"
+        bounded = not model.settings.layer_norm and not isinstance(model.attention, MultiHead)
+        mixed = precision if bounded or precision != "int8" else floating
+        self._reading, self._mixed = floating, mixed != precision
+        first, *above = model.layers
+        self._table = _Table(model.target_embedding.weight, first)
+        self._first = _Layer(first, precision, first=True)
+        self._above = [_Layer(layer, mixed) for layer in above]
+        self._readout = _product(-2 * model.to_readout.weight, -2 * model.to_readout.bias, mixed)
+        self._output = _product(model.output.weight, model.output.bias, precision)
+
+    @torch.inference_mode()
+    def encode(self, source: Tensor, lengths: Tensor) -> Memory:
+        """Source ids [B, S] with EOS and padding, read by the model as it is."""
+        with autocast(source.device, self._reading):
+            memory = self._model.encode(source, lengths)
+        return Memory(
+            memory.values.float(),
+            memory.keys.float(),
+            memory.padding,
+            memory.summary.float(),
+            lengths,
+        )
+
+    def start(self, memory: Memory) -> State:
+        """The decoder's first state."""
+        states = self._model.start(memory).layers
+        layers = (self._first, *self._above)
+        return State(
+            tuple(layer.begin(*state) for layer, state in zip(layers, states, strict=True))
+        )
+
+    def step(self, tokens: Tensor, state: State, memory: Memory) -> Step:
+        """Logits after one more token a row, as `Seq2Seq.step`."""
+        outputs, first = self._first.step(self._table(tokens), state.layers[0])
+        context, attention = self._attend(outputs, memory)
+        after = [first]
+        for number, layer in enumerate(self._above):
+            below = self._between(number, outputs, after[-1], context)
+            outputs, now = layer.step(below, state.layers[number + 1])
+            after.append(now)
+        last = self._between(len(self._above), outputs, after[-1], context)
+        readout = _tanh(self._readout(last))
+        logits = self._output(self._output.enter(readout))
+        return Step(logits, State(tuple(after)), attention)
+
+    def _attend(self, outputs: Tensor, memory: Memory) -> tuple[Tensor | None, Tensor | None]:
+        """The context [R, H] as products take it in, and the weights [R, S]."""
+        if self._model.attention is None:
+            return None, None
+        beams = outputs.view(len(memory.lengths), -1, outputs.shape[-1])  # [B, K, H]
+        context, weights = self._model.attention(beams, memory.keys, memory.values, memory.padding)
+        return self._readout.enter(context.flatten(0, 1)), weights.flatten(0, 1)
+
+    def _between(
+        self, number: int, outputs: Tensor, state: tuple[Tensor, ...], context: Tensor | None
+    ) -> Tensor:
+        """A layer's outputs and the context, as the products above take them in."""
+        if self._model.settings.layer_norm:
+            outputs = self._readout.enter(self._model.decoder_norms[number](outputs))
+        else:
+            outputs = self._readout.enter(outputs) if self._mixed else state[0]
+        return outputs if context is None else torch.cat((outputs, context), dim=1)
+
+
+# --- layers -------------------------------------------------------------------------------------
+
+
+class _Layer:
+    """One decoder layer. Its state is h as products take it in, and what else the cell needs:
+    −2c of an LSTM, h itself of a GRU."""
+
+    def __init__(self, layer: Recurrent, precision: Precision, first: bool = False) -> None:
+        """Args: first: whether what comes from below is in a table of subwords."""
+        self._cell = layer.cell
+        inputs, recurrent, input_bias, recurrent_bias = _scaled(layer)
+        self._inputs: _Product | None = None  # a product for itself only in a GRU
+        self._first = first
+        if layer.cell == "gru":
+            self._recurrent = _product(recurrent, recurrent_bias, precision)
+            self._inputs = None if first else _product(inputs, input_bias, precision)
+        elif first:
+            self._recurrent = _product(recurrent, None, precision)
+        else:
+            both = torch.cat((inputs, recurrent), dim=1)
+            self._recurrent = _product(both, input_bias + recurrent_bias, precision)
+        self.enter = self._recurrent.enter
+
+    def begin(self, h: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
+        """The state that this layer starts from."""
+        h = h.float()
+        if c is not None:
+            return self.enter(h), -2 * c.float()
+        return (self.enter(h), h) if self._cell == "gru" else (self.enter(h),)
+
+    def step(self, below: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """One step: the outputs [R, H], and the state after.
+
+        Args:
+            below: what the subword adds to the gates of the first layer [R, G·H]; for the others
+                the outputs of the layer below and the context, as products take them in.
+        """
+        if self._cell == "gru":
+            inputs = below if self._inputs is None else self._inputs(below)
+            h = _gru(inputs, self._recurrent(state[0]), state[1])
+            return h, (self.enter(h), h)
+        if self._first:
+            gates = self._recurrent(state[0]).add_(below)
+        else:
+            gates = self._recurrent(torch.cat((below, state[0]), dim=1))
+        if self._cell == "rnn":
+            h = _tanh(gates)
+            return h, (self.enter(h),)
+        h, cell = _lstm(gates, state[1])
+        return h, (self.enter(h), cell)
+
+
+def _lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """h and −2c after gates i, f, −2g, o [R, 4H] and −2c before."""
+    i, f, g, o = _sigmoid(gates).chunk(4, dim=1)
+    cell = (f * cell).sub_(torch.addcmul(i, i, g, value=-2), alpha=2)
+    return torch.addcmul(o, o, _sigmoid(cell), value=-2), cell
+
+
+def _gru(inputs: Tensor, recurrent: Tensor, h: Tensor) -> Tensor:
+    """h after gates r, z, −2n, of inputs and of h before: both [R, 3H]."""
+    two = 2 * h.shape[1]
+    r, z = _sigmoid(inputs[:, :two] + recurrent[:, :two]).chunk(2, dim=1)
+    return torch.lerp(_tanh(torch.addcmul(inputs[:, two:], r, recurrent[:, two:])), h, z)
+
+
+def _tanh(halved: Tensor) -> Tensor:
+    """tanh x, given −2x."""
+    return 1 - 2 * _sigmoid(halved)
+
+
+def _sigmoid(rows: Tensor) -> Tensor:
+    """The same for a row in any place: torch computes what fills no vector in another way."""
+    over = -rows.shape[1] % _VECTORS
+    if not over:
+        return torch.sigmoid(rows)
+    return torch.sigmoid(nn.functional.pad(rows, (0, over)))[:, : rows.shape[1]]
+
+
+class _Table:
+    """What each subword adds to the first layer's gates."""
+
+    def __init__(self, embedding: Tensor, layer: Recurrent) -> None:
+        inputs, _, input_bias, recurrent_bias = _scaled(layer)
+        bias = input_bias if layer.cell == "gru" else input_bias + recurrent_bias
+        self._product = _product(inputs, bias, "fp32")
+        self._embedding, self._rows = embedding, None
+        if len(embedding) * len(inputs) <= _LARGEST_TABLE:
+            self._rows = self._product(embedding)
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """[R] → [R, G·H]."""
+        if self._rows is not None:
+            return self._rows.index_select(0, tokens)
+        return self._product(self._embedding.index_select(0, tokens))
+
+
+def _scaled(layer: Recurrent) -> list[Tensor]:
+    """A layer's matrices and biases, the gate that a tanh follows times −2."""
+    weights = [part.detach().clone() for part in layer.weights()]
+    for part in weights:
+        part.split(layer.hidden)[_TANH_GATES[layer.cell]].mul_(-2)
+    return weights
+
+
+# --- products -----------------------------------------------------------------------------------
+
+_Enter = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class _Product:
+    """x ↦ W x + b in float32, for x [R, I] as `enter` makes it."""
+
+    enter: _Enter
+    compute: _Enter
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        return self.compute(inputs)
+
+
+def _product(weight: Tensor, bias: Tensor | None, precision: Precision) -> _Product:
+    if precision == "int8":
+        return _integer_product(weight, bias)
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    weight, bias = weight.detach().to(kind), None if bias is None else bias.detach().to(kind)
+    if not torch.backends.mkldnn.is_available() or (precision == "bf16" and not _has_bfloat16()):
+        return _Product(
+            lambda x: x.to(kind), lambda x: nn.functional.linear(x, weight, bias).float()
+        )
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
+    linear = torch.ops.mkldnn._linear_pointwise
+    return _Product(lambda x: x.to(kind), lambda x: linear(x, packed, bias, "none", [], "").float())
+
+
+def _integer_product(weight: Tensor, bias: Tensor | None) -> _Product:
+    """Inputs in steps of 1/127 from −1 to 1, weights in 255 steps an output, exact sums.
+
+    oneDNN's fast kernels want unsigned inputs, so that 128 stands for zero. On a CPU where they
+    saturate (without VNNI), or that has none, float32 sums the same whole numbers.
+    """
+    weight = weight.detach()
+    scale = weight.abs().amax(dim=1).clamp(min=1e-9) / 127  # [O]
+    whole = (weight / scale.unsqueeze(1)).round()
+    if not _has_exact_integers():
+        real, step = whole, scale / 127
+        return _Product(
+            lambda x: (x * 127).round_(),
+            lambda x: nn.functional.linear(x, real).mul_(step).add_(0 if bias is None else bias),
+        )
+    compute = _onednn_integers(whole.to(torch.int8), scale, bias)
+    zero = torch.tensor(128.5)  # the conversion cuts off; from floats to bytes at once it is slow
+    return _Product(
+        lambda x: torch.add(zero, x, alpha=127).to(torch.int32).to(torch.uint8), compute
+    )
+
+
+def _onednn_integers(whole: Tensor, scale: Tensor, bias: Tensor | None) -> _Enter:
+    packed = torch.ops.onednn.qlinear_prepack(whole, None)
+    zeros = torch.zeros(len(whole), dtype=torch.int32)
+    linear = torch.ops.onednn.qlinear_pointwise
+    bias = None if bias is None else bias.detach().float()
+    return lambda x: linear(
+        x, 1 / 127, 128, packed, scale, zeros, bias, 1.0, 0, torch.float32, "none", [], ""
+    )
+
+
+@cache
+def _has_bfloat16() -> bool:
+    """Whether this CPU has kernels for bfloat16 products."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+@cache
+def _has_exact_integers() -> bool:
+    """Whether oneDNN's 8-bit products are there, and right for the largest numbers."""
+    whole = torch.full((16, 64), 127, dtype=torch.int8)
+    try:
+        compute = _onednn_integers(whole, torch.ones(16), None)
+        found = compute(torch.full((16, 64), 255, dtype=torch.uint8))
+    except (AttributeError, RuntimeError):
+        return False
+    return bool(torch.allclose(found, torch.full((16, 16), 64.0 * 127)))

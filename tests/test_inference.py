@@ -1,0 +1,128 @@
+"""The arranged model says what the plain model says, row by row, whatever the other rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt import inference
+from nmt.cells import Cell
+from nmt.config import ModelSettings
+from nmt.inference import Arranged, Precision, arranged
+from nmt.model import Seq2Seq
+
+SOURCE, TARGET = 50, 300
+SMALL = ModelSettings(embedding=24, hidden=32, dropout=0.0)
+KINDS: dict[str, dict[str, object]] = {
+    "none": {"attention": "none"},
+    "dot": {"attention": "dot"},
+    "general": {"attention": "general"},
+    "additive": {"attention": "additive"},
+    "multi-head": {"attention": "dot", "heads": 2},
+}
+
+
+@pytest.fixture(autouse=True)
+def inference_mode() -> object:
+    with torch.inference_mode():
+        yield
+
+
+def model_of(**changes: Any) -> Seq2Seq:
+    torch.manual_seed(3)
+    settings = replace(SMALL, **changes)
+    size = TARGET if settings.tied == "all" else SOURCE
+    model = Seq2Seq(settings, size, TARGET).eval()
+    for part in model.parameters():  # biases that are not zero
+        part.add_(torch.randn(part.shape) * 0.05)
+    return model
+
+
+def sentences(count: int, longest: int = 9) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    lengths = torch.randint(1, longest + 1, (count,), generator=generator)
+    source = torch.randint(4, SOURCE, (count, longest), generator=generator)
+    return source.masked_fill(torch.arange(longest) >= lengths.unsqueeze(1), 0), lengths
+
+
+def logits_of(model: Seq2Seq | Arranged, source: Tensor, lengths: Tensor) -> Tensor:
+    """Of six steps along fixed tokens, three beams a sentence: [6, R, V]."""
+    generator = torch.Generator().manual_seed(7)
+    memory = model.encode(source, lengths)
+    rows = torch.arange(len(lengths)).repeat_interleave(3)
+    state, found = model.start(memory).select(rows), []
+    for tokens in torch.randint(TARGET, (6, 3 * 400), generator=generator):
+        step = model.step(tokens[: len(rows)], state, memory)
+        found.append(step.logits)
+        state = step.state.select(torch.arange(len(rows)))
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_it_is_the_plain_model(cell: Cell, kind: str, layers: int, layer_norm: bool) -> None:
+    model = model_of(cell=cell, decoder_layers=layers, layer_norm=layer_norm, **KINDS[kind])
+    plain = logits_of(model, *sentences(5))
+    close: dict[Precision, float] = {"fp32": 1e-5, "bf16": 0.05, "int8": 0.05}
+    for precision, tolerance in close.items():
+        found = logits_of(Arranged(model, precision), *sentences(5))
+        scale = float(plain.std())
+        torch.testing.assert_close(found, plain, rtol=0, atol=tolerance * max(1.0, 3 * scale))
+
+
+@pytest.mark.parametrize("tied", ["none", "target", "all"])
+def test_weights_may_be_shared(tied: str) -> None:
+    model = model_of(tied=tied)
+    found = logits_of(Arranged(model, "fp32"), *sentences(5))
+    torch.testing.assert_close(found, logits_of(model, *sentences(5)), rtol=0, atol=1e-5)
+
+
+def test_subwords_too_many_for_a_table_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of()
+    with_table = logits_of(Arranged(model, "fp32"), *sentences(5))
+    monkeypatch.setattr(inference, "_LARGEST_TABLE", 10)
+    torch.testing.assert_close(
+        logits_of(Arranged(model, "fp32"), *sentences(5)), with_table, rtol=0, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_row_does_not_depend_on_the_others(precision: Precision, cell: Cell) -> None:
+    model = Arranged(model_of(cell=cell, hidden=72, embedding=40), precision)
+    source, lengths = sentences(300)
+    together = logits_of(model, source, lengths)
+    for size in (4, 8, 37, 128):
+        part = logits_of(model, source[:size], lengths[:size])
+        assert torch.equal(part, together[:, : 3 * size]), size
+
+
+def test_integers_are_right_without_kernels_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(hidden=64)
+    fast = logits_of(Arranged(model, "int8"), *sentences(20))
+    monkeypatch.setattr(inference, "_has_exact_integers", lambda: False)
+    slow = logits_of(Arranged(model, "int8"), *sentences(20))
+    torch.testing.assert_close(slow, fast, rtol=0, atol=0.02)
+
+
+def test_integer_products_are_exact() -> None:
+    torch.manual_seed(1)
+    weight, inputs = torch.randn(40, 200), torch.rand(9, 200) * 2 - 1
+    product = inference._product(weight, None, "int8")
+    scale = weight.abs().amax(dim=1) / 127
+    whole = (weight / scale.unsqueeze(1)).round().double()
+    exact = (inputs.double() * 127).round() @ whole.T * (scale.double() / 127)
+    torch.testing.assert_close(product(product.enter(inputs)).double(), exact, atol=1e-5, rtol=1e-5)
+
+
+def test_what_it_does_not_know_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of()
+    assert isinstance(arranged(model, "int8"), Arranged)
+    monkeypatch.setattr(inference, "_UNDERSTOOD", inference._UNDERSTOOD - {"hidden"})
+    assert arranged(model, "int8") is model
