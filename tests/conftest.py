@@ -123,7 +123,7 @@ def run(toy: dict[str, tuple[Path, Path]], tmp_path_factory: pytest.TempPathFact
     """A run that has learned a little of copying: enough to be a real model."""
     folder = tmp_path_factory.mktemp("trained")
     training = make_training(
-        folder, toy["train"], toy["valid"], train__max_steps=60, train__validate_every=30
+        folder, toy["train"], toy["valid"], train__max_steps=150, train__validate_every=50
     )
     train(training)
     return folder / "run"

@@ -161,13 +161,9 @@ def translator(run: Path, device: Device) -> Translator:
 
 
 def with_terms(translator: Translator, *rows: tuple[str, str], **options: object) -> Translator:
-    return Translator(
-        translator.model,  # type: ignore[arg-type]
-        translator.vocabulary,
-        replace(translator.options, **options),  # type: ignore[arg-type]
-        translator.planner.longest,
-        terminology=Terminology(rows),
-    )
+    changed = translator.with_options(replace(translator.options, **options))  # type: ignore[arg-type]
+    changed.planner.terminology = Terminology(rows)
+    return changed
 
 
 def test_terms_appear_where_their_sources_do(translator: Translator) -> None:
@@ -248,11 +244,6 @@ def test_a_prefix_beyond_the_limit_is_written_as_it_is(translator: Translator) -
 def test_prefixes_with_terms_and_with_draws(translator: Translator) -> None:
     found = with_terms(translator, ("ba", "tu lo")).translate(["ba ce"], ["ce d"])[0]
     assert found.text.startswith("ce d") and "tu lo" in found.text
-    drawing = Translator(
-        translator.model,  # type: ignore[arg-type]
-        translator.vocabulary,
-        replace(translator.options, sampling=Sampling(seed=2)),
-        translator.planner.longest,
-    )
+    drawing = translator.with_options(replace(translator.options, sampling=Sampling(seed=2)))
     drawn = drawing.translate(["ba ce"] * 3, ["ce d", "", "☃"])
     assert drawn[0].text.startswith("ce d") and drawn[2].text.startswith("☃")

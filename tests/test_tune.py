@@ -51,7 +51,9 @@ def test_ranking_anew_is_searching_anew(found: Found, run: Path, toy: Files) -> 
             for key, value in vars(each.settings).items()
             if key in ("beam", "length_norm", "length_penalty", "coverage_penalty")
         ]
-        scored = json.loads(nmt("evaluate", run, *toy["valid"], "--json", *given).out)
+        scored = json.loads(
+            nmt("evaluate", run, *toy["valid"], "--json", "--precision=fp32", *given).out
+        )
         assert each.score == pytest.approx(scored["bleu"]["score"], abs=1e-6)
 
 
