@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +35,9 @@ from nmt.subwords import UNK, Ids, Subwords, Vocabulary
 _SMALL_PRODUCT = 16**3  # torch computes products of up to so many multiplications in other ways
 _ROWS = 320  # sentences × beams advanced together
 _TOKENS = 8_000  # source or target subwords, padding included, scored together
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -135,25 +138,31 @@ class Translator:
         source_ids = self.vocabulary.source.encode(sources)
         target_ids = self.vocabulary.target.encode(targets)
         found: list[Hypothesis | None] = [None] * len(sources)
-        order = sorted(
-            range(len(sources)), key=lambda row: (len(target_ids[row]), len(source_ids[row]))
-        )
-        start = 0
-        while start < len(order):
-            longest = max(len(source_ids[order[start]]), len(target_ids[order[start]])) + 1
-            rows = order[start : start + max(1, min(_ROWS, _TOKENS // longest))]
-            start += len(rows)
-            forced = self._force([source_ids[i] for i in rows], [target_ids[i] for i in rows])
-            for row, hypothesis in zip(rows, forced, strict=True):
+        batches: list[list[int]] = []
+        for same in _of_one_width(source_ids):
+            rows = sorted(same, key=lambda row: len(target_ids[row]))
+            while rows:
+                longest = max(len(source_ids[rows[0]]), len(target_ids[rows[-1]])) + 1
+                together = max(1, min(_ROWS, _TOKENS // longest))
+                batches.append(rows[-together:])
+                del rows[-together:]
+        for batch, forced in self._each(
+            batches,
+            lambda batch: self._force([source_ids[i] for i in batch], [target_ids[i] for i in batch]),
+        ):
+            for row, hypothesis in zip(batch, forced, strict=True):
                 found[row] = hypothesis
         return [hypothesis for hypothesis in found if hypothesis is not None]
 
     @torch.inference_mode()
     def _force(self, sources: Sequence[Ids], targets: Sequence[Ids]) -> list[Hypothesis]:
-        source, lengths = pad_sources(sources)
+        count = len(sources)
+        company = self._fewest - count
+        source, lengths = pad_sources([*sources, *[sources[0]] * company])
         with autocast(self.device, self.precision):
             memory = self.model.encode(source.to(self.device), lengths.to(self.device))
-            return force(self.model, memory, targets, self.options)
+            forced = force(self.model, memory, [*targets, *[targets[0]] * company], self.options)
+        return forced[:count]
 
     def _least_risk(self, translation: Translation) -> Translation:
         """The candidates ranked by expected utility, those that read alike only once."""
@@ -175,12 +184,8 @@ class Translator:
         """Search for every piece, those of one padded length together."""
         found: list[list[Hypothesis]] = [[]] * len(pieces)
         together = max(1, _ROWS // self.options.beam)
-
-        def width(row: int) -> int:
-            return rounded(len(pieces[row].source) + 1)
-
-        batches = []
-        for _, same in groupby(sorted(range(len(pieces)), key=width), key=width):
+        batches: list[list[int]] = []
+        for same in _of_one_width([piece.source for piece in pieces]):
             rows = sorted(same, key=lambda row: len(pieces[row].source))
             batches += [rows[at : at + together] for at in range(0, len(rows), together)]
         for batch, hypotheses in self._each(
@@ -191,17 +196,17 @@ class Translator:
         return found
 
     def _each(
-        self, batches: Sequence[list[int]], search: Callable[[list[int]], list[list[Hypothesis]]]
-    ) -> Iterator[tuple[list[int], list[list[Hypothesis]]]]:
-        """Search batches side by side, on a CPU each with one thread: small products gain little
-        from several, and torch cuts what several share where the number of rows says."""
+        self, batches: Sequence[list[int]], work: Callable[[list[int]], list[T]]
+    ) -> Iterator[tuple[list[int], list[T]]]:
+        """Do some work on batches side by side, on a CPU each with one thread: small products gain
+        little from several, and torch cuts what several share where the number of rows says."""
         if self.device.type != "cpu":
-            yield from zip(batches, map(search, batches), strict=True)
+            yield from zip(batches, map(work, batches), strict=True)
             return
         workers = max(1, min(torch.get_num_threads(), len(batches)))
         longest_first = batches[::-1]
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield from zip(longest_first, pool.map(search, longest_first), strict=True)
+            yield from zip(longest_first, pool.map(work, longest_first), strict=True)
 
     @torch.inference_mode()
     def _search_batch(self, pieces: Sequence[Piece]) -> list[list[Hypothesis]]:
@@ -227,6 +232,16 @@ class Translator:
         shape = (int(self.options.longest(lengths).max()), self.options.beam)
         drawn = [np.random.default_rng([seed, *ids]).random(shape, np.float32) for ids in sources]
         return torch.from_numpy(np.stack(drawn)).transpose(1, 2)
+
+
+def _of_one_width(sources: Sequence[Ids]) -> Iterator[Iterator[int]]:
+    """Which sources have the same length once they are padded, the shortest first."""
+
+    def width(row: int) -> int:
+        return rounded(len(sources[row]) + 1)
+
+    for _, same in groupby(sorted(range(len(sources)), key=width), key=width):
+        yield same
 
 
 def _narrowest(models: Sequence[Seq2Seq]) -> int:

@@ -63,6 +63,9 @@ def nmt(*arguments: str | Path, stdin: bytes = b"") -> Result:
         sys.stdin, sys.stdout, sys.stderr = kept
 
 
+RUN_SETTINGS = {"train__max_steps": 150, "train__validate_every": 50}  # of the fixture `run`
+
+
 def write_corpus(folder: Path, name: str, pairs: Sequence[tuple[str, str]]) -> tuple[Path, Path]:
     """Two aligned files, `name.xx` and `name.yy`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +126,7 @@ def run(toy: dict[str, tuple[Path, Path]], tmp_path_factory: pytest.TempPathFact
     """A run that has learned a little of copying: enough to be a real model."""
     folder = tmp_path_factory.mktemp("trained")
     training = make_training(
-        folder, toy["train"], toy["valid"], train__max_steps=150, train__validate_every=50
+        folder, toy["train"], toy["valid"], **RUN_SETTINGS
     )
     train(training)
     return folder / "run"

@@ -20,6 +20,7 @@ from conftest import TINY, nmt, toy_pairs, write_corpus
 from nmt import cli
 from nmt.checkpoint import Run, load, read_config, read_tensors
 from nmt.files import locked
+from nmt.inference import fastest
 from nmt.search import SearchOptions
 from nmt.subwords import Vocabulary
 from nmt.translate import Translator
@@ -686,7 +687,8 @@ def test_what_translate_wrote_is_scored_as_search_had_it(run: Path, tmp_path: Pa
         table.lines[:90] == whole.lines[:90] and len(table.lines) == 93
     )  # three for the blank one
     trained = load(run, torch.device("cpu"))
-    translator = Translator(trained.model, trained.vocabulary, SearchOptions(beam=3), 100)
+    options, precision = SearchOptions(beam=3), fastest(trained.model)
+    translator = Translator(trained.model, trained.vocabulary, options, 100, precision)
     found = [hypothesis for each in translator.hypotheses(lines) for hypothesis in each]
     alike = 0
     for hypothesis, line in zip(found, whole.lines[:90], strict=True):

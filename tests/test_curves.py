@@ -220,7 +220,7 @@ def test_info_draws_and_prints_nothing_else(pair: tuple[Path, Path], tmp_path: P
 
 def test_info_shows_the_curves_of_one_run(run: Path) -> None:
     out = nmt("info", run).out.decode()
-    for promised in ("validation bleu", "target tokens per second", "training loss", "step 60"):
+    for promised in ("validation bleu", "target tokens per second", "training loss", "step 150"):
         assert promised in out
     assert "\x1b" not in out
 
@@ -230,7 +230,7 @@ def test_info_compares_several_runs(pair: tuple[Path, Path]) -> None:
     assert rows[0] == ["one", "two"]
     assert ["settings", "train.learning_rate", "0.005", "0.25"] in rows
     assert not any("train.batch_tokens" in row for row in rows)
-    assert ["training", "steps", "60", "60"] in rows
+    assert ["training", "steps", "150", "150"] in rows
 
 
 def test_json_of_several_runs_is_the_json_of_each(pair: tuple[Path, Path]) -> None:
