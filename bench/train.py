@@ -101,7 +101,7 @@ def train(system: System, task: Task, number: int, seconds: float) -> Training:
         folder.mkdir()
         command = system.training(task, folder, marks)
         started, peak = time.monotonic(), 0
-        with running(command, task.threads, Path(name) / "output", system.variables) as process:
+        with running(command, task.threads, Path(name) / "log", system.variables) as process:
             while not (window := _window(_read(marks), seconds)):
                 late = not _read(marks) and time.monotonic() - started > PATIENCE
                 if late or process.ended():

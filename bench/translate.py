@@ -19,7 +19,7 @@ threads (bench/translators.py has the commands); the figures are medians over th
     one by one      sentences/s and tokens/s in that process, each sentence alone; the first 100
     file, s         wall clock of the whole command for the test set, from its start to its end
     one line, s     the same for its first sentence; compare with what `import torch` takes
-    peak MiB        resident memory of the command for the test set, looked at twenty times a second
+    peak MiB        resident memory of the command for the test set, looked at ten times a second
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def compare(contenders: Sequence[Contender], test: Test, rounds: int) -> Report:
 def _import_torch(threads: int) -> float:
     with tempfile.TemporaryDirectory() as name:
         command = [sys.executable, "-c", "import torch"]
-        return cost(command, threads, Path(name) / "log").seconds
+        return cost(command, threads, Path(name) / "log", {}).seconds
 
 
 def _summary(contender: Contender, turns: Sequence[Measurement], sentences: int) -> Summary:

@@ -1,12 +1,12 @@
 """Those that translate, in the comparison of bench/translate.py: each one's own command.
 
-All were trained by bench/systems.py on the same subwords. `nmt` reads and writes text, and so does
-the work of cutting it; the others read and write subwords. The beam and the threads are given, the
-rest is every system's default, but for what is to the advantage of the one that it is changed for:
+All were trained by bench/systems.py on the same subwords. `nmt` reads and writes text, and cutting
+it into subwords is in its times; the others read and write subwords. Beam and threads are the same
+for all. The rest is every system's default, but for
 
-    OpenNMT-py    batches of 64 sentences (30)
-    JoeyNMT       scores divided by the hypothesis's length (none), without which it loses BLEU
-    CTranslate2   see bench/ct2.py
+    OpenNMT-py    batches of 64 sentences; its default is 30
+    JoeyNMT       a length penalty (GNMT's, to the power 1), since the others have one by default
+    CTranslate2   what bench/ct2.py says
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ class Translator(ABC):
     entry: str  # in bench/decode.py
     start: Sequence[str]  # the interpreter's arguments that start its command line
     reads_pieces = True  # subwords, not text
-    trainer: System
-    python: Path
+
+    def __init__(self, trainer: System) -> None:
+        self.trainer, self.python = trainer, trainer.python
 
     def install(self) -> None:
         """Make the environments that it needs, unless they are there."""
@@ -81,9 +82,8 @@ class NmtTranslator(Translator):
     entry, start, reads_pieces = "nmt", ("-m", "nmt"), False
 
     def __init__(self, precision: str) -> None:
+        super().__init__(Nmt("bf16"))
         self.name, self._precision = f"nmt {precision}", precision
-        self.trainer = Nmt("bf16")
-        self.python = self.trainer.python
 
     def arguments(self, model: Path, request: Request) -> list[str]:
         words = ["translate", str(model), str(request.source), "--output", str(request.output)]
@@ -94,10 +94,6 @@ class NmtTranslator(Translator):
 class OpenNMTTranslator(Translator):
     name, entry, start = "OpenNMT-py", "opennmt", ("-m", "onmt.bin.translate")
 
-    def __init__(self, peers: Path) -> None:
-        self.trainer = OpenNMT(peers)
-        self.python = self.trainer.python
-
     def arguments(self, model: Path, request: Request) -> list[str]:
         words = ["-model", str(model), "-src", str(request.source)]
         words += ["-output", str(request.output), "-beam_size", str(request.beam)]
@@ -106,10 +102,6 @@ class OpenNMTTranslator(Translator):
 
 class JoeyNMTTranslator(Translator):
     name, entry, start = "JoeyNMT", "joeynmt", ("-m", "joeynmt")
-
-    def __init__(self, peers: Path) -> None:
-        self.trainer = JoeyNMT(peers)
-        self.python = self.trainer.python
 
     def arguments(self, model: Path, request: Request) -> list[str]:
         folder = model.parent
@@ -126,7 +118,7 @@ class CTranslate2Translator(Translator):
     package = Package("ctranslate2==4.8.5", ["numpy", "pyyaml", "setuptools"], [])
 
     def __init__(self, peers: Path) -> None:
-        self.trainer = Transformer(peers)
+        super().__init__(Transformer(peers))
         self._environment = Environment(peers, self.package)
         self.python = self._environment.python
 
@@ -151,7 +143,7 @@ def everyone(peers: Path) -> dict[str, Translator]:
     ours = {f"nmt-{kind}": NmtTranslator(kind) for kind in ("fp32", "bf16", "int8")}
     return {
         **ours,
-        "opennmt": OpenNMTTranslator(peers),
-        "joeynmt": JoeyNMTTranslator(peers),
+        "opennmt": OpenNMTTranslator(OpenNMT(peers)),
+        "joeynmt": JoeyNMTTranslator(JoeyNMT(peers)),
         "ctranslate2": CTranslate2Translator(peers),
     }

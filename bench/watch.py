@@ -14,15 +14,16 @@ from typing import NoReturn
 
 import psutil
 
-LOOK_EVERY = 0.05  # seconds between two looks at the memory of a process that runs to its end
-LAST_WORDS = 30  # lines of its output that are shown when it fails
+NOTHING = Path(os.devnull)
+LOOK_EVERY = 0.1  # seconds between two looks at the memory of a process that runs to its end
+LAST_WORDS = 30  # lines of its log that are shown when it fails
 
 
 class Watched:
     """A process and its children."""
 
-    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
-        self.process, self._output = process, output
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process, self._log = process, log
         self._tree = psutil.Process(process.pid)
 
     def ended(self) -> bool:
@@ -46,7 +47,7 @@ class Watched:
 
     def give_up(self, why: str) -> NoReturn:
         """Raises SystemExit: with what the process said last, and why it is no use."""
-        said = self._output.read_text(encoding="utf-8", errors="replace").splitlines()
+        said = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
         raise SystemExit("\n".join([*said[-LAST_WORDS:], f"{why}: {self.process.args!r}"]))
 
     def kill(self) -> None:
@@ -67,34 +68,30 @@ class Watched:
 def running(
     command: Sequence[str],
     threads: int,
-    output: Path,
-    variables: Mapping[str, str] | None = None,
-    source: Path | None = None,
-    sink: Path | None = None,
+    log: Path,
+    variables: Mapping[str, str],
+    source: Path = NOTHING,
+    sink: Path = NOTHING,
 ) -> Iterator[Watched]:
     """A process that is ended, with its children, when the block is left.
 
     Args:
-        output: gets what the process says, stdout and stderr, and is in its working directory.
+        log: gets what the process says on stderr; its folder is the working directory.
         variables: of the environment, beside the present ones.
-        source: what stands on stdin, if anything does.
-        sink: gets stdout instead of `output`.
+        source: what stands on stdin.
+        sink: gets stdout.
     """
     counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    with (
-        output.open("wb") as said,
-        (source or Path(os.devnull)).open("rb") as stdin,
-        (sink or Path(os.devnull)).open("wb") as stdout,
-    ):
+    with log.open("wb") as said, source.open("rb") as stdin, sink.open("wb") as stdout:
         process = subprocess.Popen(
             command,
             stdin=stdin,
-            stdout=stdout if sink else said,
+            stdout=stdout,
             stderr=said,
-            env={**os.environ, **counts, **(variables or {})},
-            cwd=output.parent,
+            env={**os.environ, **counts, **variables},
+            cwd=log.parent,
         )
-        watched = Watched(process, output)
+        watched = Watched(process, log)
         try:
             yield watched
         finally:
@@ -112,10 +109,10 @@ class Cost:
 def cost(
     command: Sequence[str],
     threads: int,
-    output: Path,
-    variables: Mapping[str, str] | None = None,
-    source: Path | None = None,
-    sink: Path | None = None,
+    log: Path,
+    variables: Mapping[str, str],
+    source: Path = NOTHING,
+    sink: Path = NOTHING,
 ) -> Cost:
     """Run a command to its end; the arguments are those of `running`.
 
@@ -129,7 +126,7 @@ def cost(
             peak = max(peak, watched.resident())
 
     started = time.perf_counter()
-    with running(command, threads, output, variables, source, sink) as watched:
+    with running(command, threads, log, variables, source, sink) as watched:
         looking = threading.Thread(target=look)
         looking.start()
         status = watched.process.wait()
