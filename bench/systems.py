@@ -233,7 +233,7 @@ def _multiplications(task: Task, fed: int, readout: int) -> float:
 class Nmt(System):
     """This project: no input feeding, and a readout of the embedding's size."""
 
-    entry, enough = "nmt", 4_000
+    entry, enough = "nmt", 3_000
     variables = MappingProxyType({"NMT_KEEP_WARM": "0"})  # no process from before answers
 
     def __init__(self, precision: str) -> None:
@@ -262,7 +262,8 @@ class Nmt(System):
         }
         place = ["--out", str(folder), "--device", "cpu", "--threads", str(task.threads)]
         chosen = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        return ["train", str(task.prepared), *place, *chosen]
+        begin = ["--fresh"] if self.checkpoint(folder) else []  # it has ended, with other settings
+        return ["train", str(task.prepared), *place, *chosen, *begin]
 
     def checkpoint(self, folder: Path) -> Checkpoint | None:
         log = folder / "log.jsonl"
@@ -342,7 +343,7 @@ class OpenNMT(Peer):
     corpora; it would read a small one many times over before the first update.
     """
 
-    name, entry, enough = "OpenNMT-py", "opennmt", 4_000
+    name, entry, enough = "OpenNMT-py", "opennmt", 3_000
     variables = MappingProxyType({"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"})
     package = Package(
         "OpenNMT-py==3.5.1",
@@ -399,7 +400,7 @@ class Transformer(OpenNMT):
     """OpenNMT-py's small Transformer: what one would choose where the speed of training is no
     matter."""
 
-    name, entry, enough = "Transformer", "opennmt", 8_000
+    name, entry, enough = "Transformer", "opennmt", 6_000
     network = MappingProxyType(
         {
             "encoder_type": "transformer",
@@ -444,7 +445,7 @@ class Transformer(OpenNMT):
 class JoeyNMT(Peer):
     """JoeyNMT: batches in random order, so that more than half of what it computes is padding."""
 
-    name, entry, enough = "JoeyNMT", "joeynmt", 4_000
+    name, entry, enough = "JoeyNMT", "joeynmt", 3_000
     package = Package(
         "joeynmt==2.3.0",
         [

@@ -117,31 +117,17 @@ class Measurement:
 
 
 def measure(contender: Contender, test: Test, beam: int, number: int) -> Measurement:
-    """Let a system translate: the whole command twice, and a process that goes on."""
+    """Let a system translate: with the whole command, twice, and in a process that goes on."""
     translator, task = contender.translator, test.task
     lines = test.lines(translator)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_lines(folder / "file", lines)
-        write_lines(folder / "line", lines[:1])
-
-        def run(source: str) -> tuple[Cost, Sequence[str]]:
-            request = Request(folder / source, folder / f"{source}.out", beam, task.threads)
-            command = translator.command(contender.model, request)
-            return _run(command, request, translator)
-
-        def decode() -> tuple[float, Sequence[float], Sequence[str]]:
-            request = Request(folder / "file", folder / "warm.out", beam, task.threads)
-            result = folder / "result"
-            command = translator.decoding(contender.model, request, SINGLES, result)
-            cost(command, task.threads, folder / "log", translator.trainer.variables)
-            found = json.loads(result.read_text(encoding="utf-8"))
-            return found["seconds"], found["singles"], found["translations"]
-
-        whole, written = run("file")
-        line, _ = run("line")
-        seconds, singles, translations = decode()
-    if len(written) != len(lines) or len(translations) != len(lines):
+        file, line = Path(name) / "file", Path(name) / "line"
+        write_lines(file, lines)
+        write_lines(line, lines[:1])
+        whole, written = _commanded(contender, Request(file, beam, task.threads))
+        single, _ = _commanded(contender, Request(line, beam, task.threads))
+        warm = _decoded(contender, Request(file, beam, task.threads))
+    if not len(lines) == len(written) == len(warm.translations):
         raise SystemExit(f"{contender.name} wrote {len(written)} lines for {len(lines)}")
     text = test.text(translator, written)
     tokens = task.target_tokens(text)
@@ -151,26 +137,42 @@ def measure(contender: Contender, test: Test, beam: int, number: int) -> Measure
         number,
         bleu(text, test.references),
         tokens,
-        task.target_tokens(text[: len(singles)]),
+        task.target_tokens(text[: len(warm.singles)]),
         tokens / task.target_tokens(test.references),
-        seconds,
-        singles,
+        warm.seconds,
+        warm.singles,
         whole.seconds,
-        line.seconds,
+        single.seconds,
         whole.peak_bytes,
     )
 
 
-def _run(
-    command: Sequence[str], request: Request, translator: Translator
-) -> tuple[Cost, Sequence[str]]:
-    """Run a system's command; what it cost, and the lines in its output, or on stdout."""
-    said = request.output.with_suffix(".said")
+def _commanded(contender: Contender, request: Request) -> tuple[Cost, Sequence[str]]:
+    """What a system's command cost, and the lines in its output, or else on stdout."""
+    translator = contender.translator
+    command = translator.command(contender.model, request)
+    log, said = request.source.with_suffix(".log"), request.source.with_suffix(".said")
     variables = translator.trainer.variables
-    log = request.output.with_suffix(".log")
     spent = cost(command, request.threads, log, variables, request.source, said)
     output = request.output if request.output.exists() else said
     return spent, output.read_text(encoding="utf-8").splitlines()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What bench/decode.py found."""
+
+    seconds: float
+    singles: Sequence[float]  # seconds
+    translations: Sequence[str]
+
+
+def _decoded(contender: Contender, request: Request) -> Decoded:
+    translator, result = contender.translator, request.source.with_suffix(".json")
+    command = translator.decoding(contender.model, request, SINGLES, result)
+    log = request.source.with_suffix(".log")
+    cost(command, request.threads, log, translator.trainer.variables)
+    return Decoded(**json.loads(result.read_text(encoding="utf-8")))
 
 
 # --- all rounds ---------------------------------------------------------------------------------

@@ -39,9 +39,13 @@ class Request:
     """What is to be translated, and how."""
 
     source: Path  # lines; also on stdin
-    output: Path  # for the translations, unless they go to stdout
     beam: int
     threads: int
+
+    @property
+    def output(self) -> Path:
+        """Where the translations go, unless they go to stdout."""
+        return self.source.with_suffix(".out")
 
 
 class Translator(ABC):
@@ -114,7 +118,7 @@ class JoeyNMTTranslator(Translator):
 class CTranslate2Translator(Translator):
     """CTranslate2 in int8, with OpenNMT-py's Transformer."""
 
-    name, entry, start = "CTranslate2", "ctranslate2", (str(HERE / "ct2.py"),)
+    name, entry, start = "CTranslate2 int8", "ctranslate2", (str(HERE / "ct2.py"),)
     package = Package("ctranslate2==4.8.5", ["numpy", "pyyaml", "setuptools"], [])
 
     def __init__(self, peers: Path) -> None:
