@@ -234,6 +234,13 @@ class Nmt(System):
     """This project: no input feeding, and a readout of the embedding's size."""
 
     entry, enough = "nmt", 3_000
+    endless: Mapping[str, object] = MappingProxyType(  # a training with an end has its own defaults
+        {
+            "train.learning_rate": LEARNING_RATE,
+            "train.schedule": "constant",
+            "train.clip_norm": CLIP_NORM,
+        }
+    )
     variables = MappingProxyType({"NMT_KEEP_WARM": "0"})  # no process from before answers
 
     def __init__(self, precision: str) -> None:
@@ -253,12 +260,10 @@ class Nmt(System):
             "train.batch_tokens": BATCH_TOKENS,
             "train.label_smoothing": SMOOTHING,
             "train.optimizer": "adam",
-            "train.learning_rate": LEARNING_RATE,
-            "train.schedule": "constant",
-            "train.clip_norm": CLIP_NORM,
             "train.max_steps": updates,
             "train.validate_every": NEVER,
             "train.save_every": _save_every(updates),
+            **(self.endless if updates == NEVER else {}),
         }
         place = ["--out", str(folder), "--device", "cpu", "--threads", str(task.threads)]
         chosen = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
