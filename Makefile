@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PHRASEBOOK := data/phrasebook
 DEMO := checkpoints/demo
 
-.PHONY: install demo test check bench bench-train bench-scale bench-startup clean
+.PHONY: install demo test check bench bench-train bench-translate bench-scale bench-startup clean
 
 install: $(VENV)/.installed
 
@@ -41,6 +41,9 @@ bench: install  ## speed of training and translating on this machine
 
 bench-train: install  ## speed of training beside two other systems, which it installs
 	$(BIN)/python bench/train.py $(ARGS)
+
+bench-translate: install  ## speed of translating beside three other systems, which it installs and trains
+	$(BIN)/python bench/translate.py $(ARGS)
 
 bench-scale: install  ## time and memory a pair, as the corpus grows
 	$(BIN)/python bench/scale.py $(ARGS)

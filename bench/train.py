@@ -26,25 +26,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
 import torch
-from systems import VOCABULARY, JoeyNMT, Nmt, OpenNMT, Peer, System, Task
+from systems import HERE, JoeyNMT, Nmt, OpenNMT, Peer, System, Task
+from watch import running
 
 from nmt.console import print_table
 
-HERE = Path(__file__).resolve().parent
 PHRASEBOOK = HERE.parent / "data" / "phrasebook"
 WARM_UP = 15.0  # seconds
 PATIENCE = 600.0  # seconds that a system may take for its first update
@@ -103,12 +99,13 @@ def train(system: System, task: Task, number: int, seconds: float) -> Training:
     with tempfile.TemporaryDirectory() as name:
         folder, marks = Path(name) / "run", Path(name) / "marks"
         folder.mkdir()
-        meter = [str(system.python), str(HERE / "meter.py"), system.entry, str(marks)]
-        command = [*meter, *system.arguments(task, folder)]
+        command = system.training(task, folder, marks)
         started, peak = time.monotonic(), 0
-        with _running(command, task.threads, Path(name) / "output") as process:
+        with running(command, task.threads, Path(name) / "log", system.variables) as process:
             while not (window := _window(_read(marks), seconds)):
-                process.check(bool(_read(marks)), time.monotonic() - started)
+                late = not _read(marks) and time.monotonic() - started > PATIENCE
+                if late or process.ended():
+                    process.give_up("did not train")
                 peak = max(peak, process.resident())
                 time.sleep(LOOK_EVERY)
         first, updates = _read(marks)[0], window[1:]
@@ -139,65 +136,6 @@ def _window(marks: Sequence[Mark], seconds: float) -> Sequence[Mark]:
         if mark.time >= warm[0].time + seconds:
             return warm[: number + 1]
     return ()
-
-
-class Watched:
-    """A process and its children."""
-
-    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
-        self._process, self._output = process, output
-        self._tree = psutil.Process(process.pid)
-
-    def check(self, updating: bool, passed: float) -> None:
-        """Raises SystemExit when the process has ended, or comes to no update in all that time."""
-        if self._process.poll() is None and (updating or passed < PATIENCE):
-            return
-        said = self._output.read_text(encoding="utf-8", errors="replace").splitlines()[-30:]
-        raise SystemExit("\n".join([*said, f"did not train: {self._process.args!r}"]))
-
-    def resident(self) -> int:
-        """Bytes of memory; of a child only the pages that it shares with no one."""
-        total = 0
-        for process in (self._tree, *self._tree.children(recursive=True)):
-            try:
-                memory = process.memory_info()
-            except psutil.NoSuchProcess:
-                continue
-            shared = getattr(memory, "shared", 0) if process is not self._tree else 0
-            total += memory.rss - shared
-        return total
-
-    def kill(self) -> None:
-        """End them all."""
-        try:
-            children = self._tree.children(recursive=True)
-        except psutil.NoSuchProcess:
-            return
-        for process in (*children, self._tree):
-            try:
-                process.kill()
-            except psutil.NoSuchProcess:
-                continue
-        self._process.wait()
-
-
-@contextmanager
-def _running(command: Sequence[str], threads: int, output: Path) -> Iterator[Watched]:
-    counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    with output.open("wb") as said:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **counts},
-            cwd=output.parent,
-        )
-        watched = Watched(process, output)
-        try:
-            yield watched
-        finally:
-            watched.kill()
 
 
 # --- all rounds ---------------------------------------------------------------------------------
@@ -294,7 +232,7 @@ def main() -> None:
     for peer in peers:
         peer.install()
     with tempfile.TemporaryDirectory() as name:
-        task = _task(Path(name), options.train, options.threads)
+        task = Task.make(Path(name), options.train, (), options.threads)
         systems = [Nmt("bf16"), Nmt("fp32"), *peers]
         report = compare(systems, task, options.rounds, options.seconds)
     _show(report)
@@ -355,16 +293,6 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="every figure goes there too")
     return parser.parse_args()
-
-
-def _task(folder: Path, corpus: Sequence[Path], threads: int) -> Task:
-    """The corpus, encoded once for every system."""
-    words = ["prepare", *map(str, corpus), "--out", str(folder / "prepared"), "--quiet"]
-    words += ["--set", f"data.vocab_size={VOCABULARY}", "--threads", str(threads)]
-    subprocess.run([sys.executable, "-m", "nmt", *words], check=True)
-    task = Task(folder, threads)
-    task.write_pieces()
-    return task
 
 
 if __name__ == "__main__":
