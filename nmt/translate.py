@@ -148,7 +148,9 @@ class Translator:
                 del rows[-together:]
         for batch, forced in self._each(
             batches,
-            lambda batch: self._force([source_ids[i] for i in batch], [target_ids[i] for i in batch]),
+            lambda batch: self._force(
+                [source_ids[i] for i in batch], [target_ids[i] for i in batch]
+            ),
         ):
             for row, hypothesis in zip(batch, forced, strict=True):
                 found[row] = hypothesis

@@ -125,8 +125,6 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]
 def run(toy: dict[str, tuple[Path, Path]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has learned a little of copying: enough to be a real model."""
     folder = tmp_path_factory.mktemp("trained")
-    training = make_training(
-        folder, toy["train"], toy["valid"], **RUN_SETTINGS
-    )
+    training = make_training(folder, toy["train"], toy["valid"], **RUN_SETTINGS)
     train(training)
     return folder / "run"

@@ -180,9 +180,7 @@ def test_a_budget_that_is_spent_ends_a_training(toy: Files, tmp_path: Path) -> N
 
 
 def test_a_finished_training_stays_finished(run: Path, toy: Files) -> None:
-    training = make_training(
-        run.parent, toy["train"], toy["valid"], **RUN_SETTINGS
-    )
+    training = make_training(run.parent, toy["train"], toy["valid"], **RUN_SETTINGS)
     before = training.run.log.read_bytes()
     assert training.progress.finished
     assert train(training) == []
