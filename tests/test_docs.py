@@ -15,6 +15,7 @@ from nmt import __version__, config
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TRANSLATING = (ROOT / "docs" / "translating.md").read_text(encoding="utf-8")
 
 QUICK = ["--set", "train.max_steps=10", "--set", "model.hidden=32", "--set", "model.embedding=16"]
 
@@ -60,7 +61,7 @@ def run_in_shell(command: str) -> tuple[int, bytes, str]:
     return code, piped, said
 
 
-def test_the_readmes_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_the_pages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "data").mkdir()
     small = tmp_path / "data" / "phrasebook"
@@ -70,9 +71,7 @@ def test_the_readmes_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             lines = (ROOT / "data" / "phrasebook" / f"{name}.{side}").read_bytes().splitlines(True)
             (small / f"{name}.{side}").write_bytes(b"".join(lines[:count]))
     monkeypatch.chdir(tmp_path)
-    found = commands(README)
-    assert len(found) >= 8
-    for command in found:
+    for command in (*commands(README), *commands(TRANSLATING)):
         code, _, said = run_in_shell(command)
         assert code == 0, f"{command}\n{said}"
 
