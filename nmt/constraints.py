@@ -263,7 +263,8 @@ class Guide:
         self, speller: Speller, beginning: Beginning | None, phrases: Sequence[Phrase]
     ) -> None:
         self.speller, self.phrases = speller, tuple(phrases)
-        self.given, self.rest = (len(beginning.ids), beginning.rest) if beginning else (0, "")
+        self.given: History = tuple(beginning.ids) if beginning else ()
+        self.rest = beginning.rest if beginning else ""
         self.needed = sum(phrase.longest for phrase in self.phrases)
         self._known: dict[History, _Progress] = {(): _Progress()}
 
@@ -273,8 +274,8 @@ class Guide:
         Args:
             left: how many may follow in all, EOS not counted.
         """
-        if len(ids) < self.given:
-            return None
+        if len(ids) < len(self.given):
+            return self.speller.mask([self.given[len(ids)]])
         rest = self._unspelled(ids)
         if rest:
             return self.speller.spelling(rest)
@@ -317,10 +318,10 @@ class Guide:
 
     def _unspelled(self, ids: History) -> str:
         """What the last word of the beginning still lacks."""
-        written = len(ids) - self.given
+        written = len(ids) - len(self.given)
         if not self.rest or written >= len(self.rest):  # a subword has a character at least
             return ""
-        return self.rest[len("".join(self.speller.subwords.pieces(ids[self.given :]))) :]
+        return self.rest[len("".join(self.speller.subwords.pieces(ids[len(self.given) :]))) :]
 
     # --- phrases ----------------------------------------------------------------------------------
 

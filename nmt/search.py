@@ -174,7 +174,6 @@ def search(
     memory: M,
     options: SearchOptions,
     fewest: int = 1,
-    prefixes: Sequence[Sequence[int]] = (),
     guides: Sequence[Guide | None] = (),
 ) -> list[list[Hypothesis]]:
     """The best `beam` hypotheses of every sentence, best first.
@@ -185,10 +184,10 @@ def search(
     Args:
         fewest: sentences kept in the batch as long as one of them is not finished, for a model
             whose arithmetic is another, in the last bits, in very small batches.
-        prefixes: the ids that each sentence's hypotheses begin with.
-        guides: what else each sentence's hypotheses are held to; with one group of beams only.
+        guides: what each sentence's hypotheses are held to; where one chooses the continuations,
+            with one group of beams only.
     """
-    beams = _Beams(model.start(memory), memory, options, fewest, prefixes, guides)
+    beams = _Beams(model.start(memory), memory, options, fewest, guides)
     while len(beams.sentences):
         beams.advance(model.step(beams.tokens, beams.state, beams.memory))
     finished = beams.finished()
@@ -206,7 +205,6 @@ def sample(
     options: SearchOptions,
     noise: Tensor,
     fewest: int = 1,
-    prefixes: Sequence[Sequence[int]] = (),
     guides: Sequence[Guide | None] = (),
 ) -> list[list[Hypothesis]]:
     """`beam` hypotheses of every sentence, drawn from the model, best first.
@@ -214,7 +212,7 @@ def sample(
     Args:
         noise: uniform numbers below 1, one for each sentence, draw and position: [B, K, ≥ L].
     """
-    draws = _Draws(model.start(memory), memory, options, fewest, prefixes, guides)
+    draws = _Draws(model.start(memory), memory, options, fewest, guides)
     draws.noise = noise.to(memory.lengths.device)
     while len(draws.sentences):
         draws.advance(model.step(draws.tokens, draws.state, draws.memory))
@@ -320,7 +318,6 @@ class _Rows(ABC, Generic[M, S]):
         memory: M,
         options: SearchOptions,
         fewest: int,
-        prefixes: Sequence[Sequence[int]],
         guides: Sequence[Guide | None],
     ) -> None:
         sentences, width, device = len(memory.lengths), options.beam, memory.lengths.device
@@ -331,7 +328,6 @@ class _Rows(ABC, Generic[M, S]):
             options.shortest(memory.lengths),
         )
         self.limits = int(self.shortest.max()), int(self.longest.min())
-        self.prefixes = _padded(prefixes, sentences).to(device)  # [B, P], −1 where there is none
         self.guides = {row: guide for row, guide in enumerate(guides) if guide}
         self.history = torch.empty(sentences, width, 0, dtype=torch.long, device=device)
         self.chances = torch.empty(sentences, width, 0, device=device)  # log p of the history
@@ -366,8 +362,7 @@ class _Rows(ABC, Generic[M, S]):
         chances = logits.float()  # normalised in place: a step's logits are large
         chances = torch.log_softmax(chances, dim=-1, out=chances).view(*self.scores.shape, -1)
         length, options = self.history.shape[2] + 1, self.options
-        forced = self.prefixes[:, length - 1] if length <= self.prefixes.shape[1] else None
-        plain = options.repetition_penalty == 1 and forced is None and not self.guides
+        plain = options.repetition_penalty == 1 and not self.guides
         allowed = chances if plain else chances.clone()
         for token in _NEVER if options.unknown else (*_NEVER, UNK):
             allowed[..., token] = -torch.inf
@@ -386,9 +381,6 @@ class _Rows(ABC, Generic[M, S]):
             allowed[last, :, EOS] = end
         if self.guides:
             self._hold_to_guides(allowed, chances)
-        if forced is not None and bool((given := forced >= 0).any()):
-            allowed[given] = -torch.inf
-            allowed[given, :, forced[given]] = 0.0
         return allowed, chances
 
     def _hold_to_guides(self, allowed: Tensor, chances: Tensor) -> None:
@@ -495,7 +487,6 @@ class _Rows(ABC, Generic[M, S]):
         self.sentences, self.memory = self.sentences[going], self.memory.select(going)
         self.counts = self.counts[going]
         self.longest, self.shortest = self.longest[going], self.shortest[going]
-        self.prefixes = self.prefixes[going]
         kept = enumerate(going.tolist())
         self.guides = {row: self.guides[old] for row, old in kept if old in self.guides}
 
@@ -622,11 +613,3 @@ class _Draws(_Rows[M, S]):
 def _rows(part: Tensor, rows: Tensor, shape: tuple[int, int]) -> Tensor:
     """Rows of [B, K, ...] by their number among all R, as [shape, ...]."""
     return part.flatten(0, 1).index_select(0, rows).view(*shape, *part.shape[2:])
-
-
-def _padded(prefixes: Sequence[Sequence[int]], sentences: int) -> Tensor:
-    longest = max(map(len, prefixes), default=0)
-    padded = torch.full((sentences, longest), -1)
-    for row, ids in enumerate(prefixes):
-        padded[row, : len(ids)] = torch.tensor(list(ids), dtype=torch.long)
-    return padded

@@ -201,16 +201,39 @@ def test_groups_of_beams_are_more_diverse() -> None:
     assert all(len(each) == OPTIONS.beam for each in diverse)
 
 
+class Prefix:
+    """A guide that knows how hypotheses begin."""
+
+    def __init__(self, *ids: int) -> None:
+        self.ids = ids
+
+    def allowed(self, ids: tuple[int, ...], left: int) -> Tensor | None:
+        if len(ids) >= len(self.ids):
+            return None
+        return torch.arange(VOCABULARY) == self.ids[len(ids)]
+
+    def chosen(self, histories: object, totals: Tensor) -> None:
+        return None
+
+
 def test_a_prefix_is_completed() -> None:
-    prefixes = [[5, 6] if seed % 2 else [] for seed in range(30)]
-    completed = search(Scripted(), EVERY, OPTIONS, prefixes=prefixes)
-    for seed, (prefix, plain, each) in enumerate(
-        zip(prefixes, found_with(), completed, strict=True)
-    ):
-        assert each == plain if not prefix else all(h.ids[:2] == (5, 6) for h in each)
+    guides = [Prefix(5, 6) if seed % 2 else None for seed in range(30)]
+    completed = search(Scripted(), EVERY, OPTIONS, guides=guides)
+    for seed, (guide, plain, each) in enumerate(zip(guides, found_with(), completed, strict=True)):
+        assert each == plain if not guide else all(h.ids[:2] == (5, 6) for h in each)
         for hypothesis in each:
             forced = log_probability(seed, hypothesis.ids)
             assert hypothesis.log_probability == pytest.approx(forced, abs=1e-4)
+
+
+def test_what_a_guide_demands_comes_before_other_rules() -> None:
+    """Even what no translation holds, more often than it may, and in draws."""
+    strict = replace(OPTIONS, no_repeat_ngram=1, min_length=3, repetition_penalty=2.0)
+    drawing = replace(strict, sampling=Sampling(top_p=0.5))
+    guides = [Prefix(5, UNK, 5)] * 30
+    found = search(Scripted(), EVERY, strict, guides=guides)
+    found += sample(Scripted(), EVERY, drawing, noise(list(range(30)), 4), guides=guides)
+    assert all(each and all(h.ids[:3] == (5, UNK, 5) for h in each) for each in found)
 
 
 # --- ranking --------------------------------------------------------------------------------------
