@@ -15,11 +15,30 @@ import numpy as np
 from nmt.metrics import Array, Metric
 
 
+def ranked(
+    texts: Sequence[str], log_probabilities: Sequence[float] | None, metric: Metric
+) -> list[tuple[int, float]]:
+    """Numbers of the candidates with their expected utilities, best first; of those that read alike
+    only the first.
+
+    Args:
+        log_probabilities: of an n-best list's candidates; None: they are samples.
+    """
+    alike = np.full(len(texts), 1 / len(texts))
+    weights = alike if log_probabilities is None else probabilities(log_probabilities)
+    expected = expected_utilities(texts, weights, metric)
+    first = {text: number for number, text in reversed(list(enumerate(texts)))}
+    return sorted(
+        ((number, float(expected[number])) for number in first.values()),
+        key=lambda each: (-each[1], each[0]),
+    )
+
+
 def probabilities(log_probabilities: Sequence[float]) -> Array:
     """Of the candidates of an n-best list among themselves."""
     logs = np.asarray(log_probabilities, np.float64)
-    chances = np.exp(logs - logs.max())
-    shares: Array = chances / chances.sum()
+    weights = np.exp(logs - logs.max())
+    shares: Array = weights / weights.sum()
     return shares
 
 

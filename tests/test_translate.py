@@ -9,18 +9,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 from conftest import toy_pairs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.alignment import subword_links, word_links
 from nmt.checkpoint import load
+from nmt.config import ModelSettings
 from nmt.device import Device
 from nmt.ensemble import Ensemble, Mean
-from nmt.inference import Precision
-from nmt.plan import Piece, split_long
+from nmt.inference import Precision, arranged
+from nmt.model import Seq2Seq
+from nmt.plan import split_long
 from nmt.search import Sampling, SearchOptions
 from nmt.stream import Layout, _raw_lines, translate_stream
 from nmt.translate import Candidate, Translation, Translator
@@ -38,16 +42,48 @@ def stream(translator: Translator, source: bytes, form: str = "text", best: int 
     return sink.getvalue()
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
-def test_neighbours_do_not_matter(run: Path, device: Device, precision: Precision) -> None:
-    trained, options = load(run, device.torch), SearchOptions(beam=3)
-    translator = Translator(trained.model, trained.vocabulary, options, 20, precision)
+def lines_of_all_lengths() -> list[str]:
     lines = [source for source, _ in toy_pairs(100, 9)]
-    lines += [" ".join(lines[at : at + 1 + at % 7]) for at in range(50)]  # long and very long ones
+    return lines + [" ".join(lines[at : at + 1 + at % 7]) for at in range(50)]
+
+
+def assert_neighbours_do_not_matter(translator: Translator, lines: list[str]) -> None:
     together = translator.translate(lines)
     backwards = translator.translate(lines[::-1])[::-1]
     alone = [translator.translate([line])[0] for line in lines]
     assert together == backwards == alone  # scores too, to the last bit
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_neighbours_do_not_matter(run: Path, device: Device, precision: Precision) -> None:
+    trained, options = load(run, device.torch), SearchOptions(beam=3)
+    translator = Translator(trained.model, trained.vocabulary, options, 20, precision)
+    assert_neighbours_do_not_matter(translator, lines_of_all_lengths())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"input_feeding": True, "hidden": 72},
+        {"attention": "additive", "coverage": True, "hidden": 72},
+        {"connections": "residual", "hidden": 72},
+        {"connections": "highway", "hidden": 72, "layer_norm": True},
+        {"connections": "dense", "hidden": 32, "cell": "gru"},
+        {"input_feeding": True, "attention": "dot", "heads": 2, "hidden": 256},
+    ],
+    ids=str,
+)
+def test_neighbours_do_not_matter_to_models_that_are_not_arranged(
+    translator: Translator, changes: dict[str, Any]
+) -> None:
+    torch.manual_seed(4)
+    size = len(translator.vocabulary.target)
+    settings = replace(ModelSettings(embedding=40, decoder_layers=2), **changes)
+    model = Seq2Seq(settings, size, size).eval()
+    assert arranged(model, "fp32") is model
+    options = SearchOptions(beam=3, max_ratio=1.0, max_extra=5)
+    plain = Translator(model, translator.vocabulary, options, 20)
+    assert_neighbours_do_not_matter(plain, lines_of_all_lengths()[::3])
 
 
 def test_blank_lines_stay_blank(translator: Translator) -> None:
@@ -273,11 +309,8 @@ def test_alignments_are_written_as_pharaoh_did(translator: Translator) -> None:
 def test_forced_is_what_search_gave(translator: Translator) -> None:
     lines = [source for source, _ in toy_pairs(80, 6)]
     sources = translator.vocabulary.source.encode(lines)
-    found = [best[0] for best in translator._search(list(map(Piece, sources)))]
-    forced = [
-        translator._force([source], [list(h.ids)])[0]
-        for source, h in zip(sources, found, strict=True)
-    ]
+    found = [best[0] for best in translator.engine.search(sources, translator.options)]
+    forced = translator.engine.force(sources, [list(h.ids) for h in found], translator.options)
     for mine, theirs in zip(found, forced, strict=True):
         assert mine.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
         assert mine.score == pytest.approx(theirs.score, abs=1e-4)

@@ -1,0 +1,163 @@
+"""Ids in, hypotheses out: sources of any length through a model, in batches.
+
+What becomes of a source depends on it alone: it is batched only with others of the same padded
+length, a batch runs on one thread, and there all arithmetic makes the same of a row whatever stands
+in the other rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmt.batches import SHORTEST, pad_sources, rounded
+from nmt.device import autocast
+from nmt.ensemble import Ensemble
+from nmt.inference import Precision, arranged
+from nmt.model import Seq2Seq
+from nmt.search import Guide, Hypothesis, Searchable, SearchOptions, force, sample, search
+from nmt.subwords import Ids
+
+_SMALL_PRODUCT = 16**3  # torch computes products of up to so many multiplications in other ways
+_ROWS = 320  # sentences × beams advanced together
+_TOKENS = 8_000  # source or target subwords, padding included, scored together
+
+T = TypeVar("T")
+
+
+class _Model(Searchable[Any, Any], Protocol):
+    """One model, or several that look like one."""
+
+    def encode(self, source: Tensor, lengths: Tensor, /) -> Any: ...
+
+
+class Engine:
+    """A model made ready for search."""
+
+    def __init__(self, model: Seq2Seq | Ensemble[Seq2Seq], precision: Precision) -> None:
+        models = model.models if isinstance(model, Ensemble) else [model]
+        stepping = [arranged(each, precision) for each in models]
+        self.device = next(models[0].parameters()).device
+        self._model: _Model = (
+            Ensemble(stepping, model.mean) if isinstance(model, Ensemble) else stepping[0]
+        )
+        plain = any(isinstance(each, Seq2Seq) for each in stepping)
+        self._precision = precision if plain else "fp32"  # what is arranged has it in itself
+        # The smallest product of a step is attention over a memory of SHORTEST positions.
+        narrowest = min(each.settings.hidden for each in models)
+        rows = max(4, _SMALL_PRODUCT // (SHORTEST * narrowest) + 1)
+        self._fewest = max(2, rows)  # sentences, since the first step has one row for each
+
+    def search(
+        self,
+        sources: Sequence[Ids],
+        options: SearchOptions,
+        guides: Sequence[Guide | None] = (),
+    ) -> list[list[Hypothesis]]:
+        """What is found, or drawn, for each source, best first.
+
+        Args:
+            guides: what the hypotheses of each source are held to.
+        """
+        held = guides or [None] * len(sources)
+        together = max(1, _ROWS // options.beam)
+        batches: list[list[int]] = []
+        for same in _of_one_width(sources):
+            rows = sorted(same, key=lambda row: len(sources[row]))
+            batches += [rows[at : at + together] for at in range(0, len(rows), together)]
+
+        def found(rows: list[int]) -> list[list[Hypothesis]]:
+            return self._search([sources[i] for i in rows], options, [held[i] for i in rows])
+
+        return self._in_batches(batches, found)
+
+    def force(
+        self, sources: Sequence[Ids], targets: Sequence[Ids], options: SearchOptions
+    ) -> list[Hypothesis]:
+        """What the model gives to the known target of each source."""
+        batches: list[list[int]] = []
+        for same in _of_one_width(sources):
+            rows = sorted(same, key=lambda row: len(targets[row]))
+            while rows:
+                longest = max(len(sources[rows[0]]), len(targets[rows[-1]])) + 1
+                together = max(1, min(_ROWS, _TOKENS // longest))
+                batches.append(rows[-together:])
+                del rows[-together:]
+
+        def forced(rows: list[int]) -> list[Hypothesis]:
+            return self._force([sources[i] for i in rows], [targets[i] for i in rows], options)
+
+        return self._in_batches(batches, forced)
+
+    def _in_batches(
+        self, batches: Sequence[list[int]], work: Callable[[list[int]], list[T]]
+    ) -> list[T]:
+        """What some work makes of every row, by batches of rows: side by side, on a CPU each with
+        one thread. Small products gain little from several, and torch cuts what several share
+        where the number of rows says."""
+        if self.device.type != "cpu":
+            return _in_order(batches, map(work, batches))
+        workers = max(1, min(torch.get_num_threads(), len(batches)))
+        longest_first = batches[::-1]
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return _in_order(longest_first, pool.map(work, longest_first))
+
+    @torch.inference_mode()
+    def _search(
+        self, sources: Sequence[Ids], options: SearchOptions, guides: Sequence[Guide | None]
+    ) -> list[list[Hypothesis]]:
+        filled = [*sources, *[sources[0]] * (self._fewest - len(sources))]
+        with autocast(self.device, self._precision):
+            memory = self._encode(filled)
+            if options.sampling is None:
+                found = search(self._model, memory, options, self._fewest, guides)
+            else:
+                noise = _noise(filled, options, options.sampling.seed)
+                found = sample(self._model, memory, options, noise, self._fewest, guides)
+        return found[: len(sources)]
+
+    @torch.inference_mode()
+    def _force(
+        self, sources: Sequence[Ids], targets: Sequence[Ids], options: SearchOptions
+    ) -> list[Hypothesis]:
+        company = self._fewest - len(sources)
+        with autocast(self.device, self._precision):
+            memory = self._encode([*sources, *[sources[0]] * company])
+            forced = force(self._model, memory, [*targets, *[targets[0]] * company], options)
+        return forced[: len(sources)]
+
+    def _encode(self, sources: Sequence[Ids]) -> Any:
+        source, lengths = pad_sources(sources)
+        return self._model.encode(source.to(self.device), lengths.to(self.device))
+
+
+def _of_one_width(sources: Sequence[Ids]) -> Iterator[Iterator[int]]:
+    """Which sources have the same length once they are padded, the shortest first."""
+
+    def width(row: int) -> int:
+        return rounded(len(sources[row]) + 1)
+
+    for _, same in groupby(sorted(range(len(sources)), key=width), key=width):
+        yield same
+
+
+def _in_order(batches: Sequence[list[int]], results: Iterator[list[T]]) -> list[T]:
+    """What the batches of row numbers gave, by row."""
+    by_row: dict[int, T] = {}
+    for rows, result in zip(batches, results, strict=True):
+        by_row.update(zip(rows, result, strict=True))
+    return [by_row[row] for row in range(len(by_row))]
+
+
+def _noise(sources: Sequence[Ids], options: SearchOptions, seed: int) -> Tensor:
+    """What is drawn by: it follows from the seed and the sentence, whatever its batch."""
+    lengths = torch.tensor([len(ids) + 1 for ids in sources])
+    shape = (int(options.longest(lengths).max()), options.beam)
+    drawn = [np.random.default_rng([seed, *ids]).random(shape, np.float32) for ids in sources]
+    return torch.from_numpy(np.stack(drawn)).transpose(1, 2)
