@@ -615,6 +615,10 @@ def tune(
         str | None,
         typer.Option(metavar="N,N,...", help="The beams to try.  [default: 1,2,3,5,8,12]"),
     ] = None,
+    rerank: Annotated[
+        bool,
+        typer.Option("--rerank", help="Tune weights of length and coverage by error rate (MERT)."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     precision: Precision = PrecisionName.auto,
     device: DeviceOption = DeviceName.auto,
@@ -650,6 +654,7 @@ def tune(
         [pair.target for pair in pairs],
         METRICS[metric.value],
         widths,
+        rerank,
         report=lambda beam: console.say(f"searching {len(pairs):,} lines with a beam of {beam}"),
     )
     if found.better:
@@ -658,7 +663,9 @@ def tune(
     if json:
         _print_json(as_record(found, metric.value))
     else:
-        print_table(as_rows(found), ("", "beam", "norm", "length", "coverage", metric), sys.stdout)
+        print_table(
+            as_rows(found), ("", "beam", "norm", "length", "reward", "coverage", metric), sys.stdout
+        )
     console.say(f"{run}: {found.verdict}")
 
 

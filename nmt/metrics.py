@@ -1,11 +1,12 @@
-"""BLEU and chrF as sums of counts: many hypotheses against many references at once.
+"""BLEU and chrF as sums of counts, for choosing among many candidates; what is reported to people
+comes from sacreBLEU itself (nmt.evaluate).
 
 The numbers are sacreBLEU's. It compares two sentences at a time, which is slow where every
 candidate of a line is compared with every other. A clipped match of n-grams is a number of common
 occurrences, when the second occurrence of an n-gram counts as another than the first; so all
 matches of all pairs are one product of 0/1 matrices.
 
-    H hypotheses, R references, N longest n-gram
+    H hypotheses, R references, L lines, N longest n-gram
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ class Metric(ABC):
     @abstractmethod
     def score(self, counts: Array) -> Array:
         """From counts [..., 3, N] to scores [...], 0 to 100."""
+
+    def corpus_score(self, counts: Array) -> float:
+        """From the counts of L lines [L, 3, N] to the score of all of them together."""
+        return float(self.score(counts.sum(axis=0)))
 
     def counts(self, hypotheses: Sequence[str], references: Sequence[str]) -> Array:
         """Every hypothesis against every reference: [H, R, 3, N]."""
@@ -135,3 +140,16 @@ def _tokenizer() -> Any:
 
 
 METRICS: dict[MetricName, Metric] = {"chrf": ChrF(), "bleu": Bleu()}
+
+
+def paired_bootstrap(
+    before: Array, after: Array, metric: Metric, resamplings: int = 1_000
+) -> float:
+    """Paired bootstrap resampling (Koehn 2004): in what share of the resamplings of L lines the
+    counts `after` score better than `before`, both [L, 3, N]."""
+    generator, lines = np.random.default_rng(1), len(before)
+    better = 0
+    for _ in range(resamplings):
+        rows: NDArray[np.intp] = generator.integers(lines, size=lines)
+        better += metric.corpus_score(after[rows]) > metric.corpus_score(before[rows])
+    return better / resamplings

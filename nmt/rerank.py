@@ -9,7 +9,7 @@ is found exactly, however rugged the metric is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,36 @@ _LEVEL = 1e-9  # slopes and gains below this are none
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """What there is to choose from, in numbers. A line with fewer candidates repeats its first."""
+
+    features: Array  # [N, K, F]
+    counts: Array  # [N, K, ...] of a metric, each against its line's reference
+
+    @classmethod
+    def of(
+        cls,
+        features: Sequence[Sequence[Sequence[float]]],
+        texts: Sequence[Sequence[str]],
+        references: Sequence[str],
+        metric: Metric,
+    ) -> Candidates:
+        """From the features and the texts of each line's candidates."""
+        widest = max(map(len, texts))
+        filled = [[*range(len(each)), *[0] * (widest - len(each))] for each in texts]
+        lines = zip(texts, references, filled, strict=True)
+        return cls(
+            np.array([[f[n] for n in rows] for f, rows in zip(features, filled, strict=True)]),
+            np.stack([metric.counts(each, [right])[rows, 0] for each, right, rows in lines]),
+        )
+
+    def best(self, scores: Array) -> Array:
+        """The counts of each line's candidate with the highest of these scores [N, K]: [N, ...]."""
+        counts: Array = self.counts[np.arange(len(scores)), scores.argmax(axis=1)]
+        return counts
+
+
+@dataclass(frozen=True)
 class Tuned:
     """Weights, and what they score."""
 
@@ -28,42 +58,19 @@ class Tuned:
     score: float
 
 
-def chosen(features: Array, weights: Array) -> NDArray[np.intp]:
-    """The best candidate of each line, by features [N, K, F] and weights [F]: [N]."""
-    best: NDArray[np.intp] = (features @ weights).argmax(axis=1)
-    return best
-
-
-def tuned(
-    features: Array,
-    candidates: Sequence[Sequence[str]],
-    references: Sequence[str],
-    metric: Metric,
-    restarts: int = 8,
-    seed: int = 1,
-) -> Tuned:
-    """The weights whose choices score best over the whole corpus.
+def tuned(candidates: Candidates, metric: Metric, restarts: int = 8, seed: int = 1) -> Tuned:
+    """The weights by whose weighted sums of features the corpus's choices score best.
 
     Only proportions matter, so the first weight is always 1: let the first feature be the one that
     is never to count against a candidate, its log-probability.
 
     Args:
-        features: [N, K, F]; a line with fewer candidates than others repeats one of them.
         restarts: searches from random weights, beside the one from (1, 0, 0, …).
     """
-    pairs = zip(candidates, references, strict=True)
-    counts = np.stack([metric.counts(each, [reference])[:, 0] for each, reference in pairs])
-    return _tuned(features, counts, metric.score, restarts, seed)
-
-
-def _tuned(
-    features: Array, counts: Array, score: Callable[[Array], Array], restarts: int, seed: int
-) -> Tuned:
-    """The same from each candidate's counts [N, K, ...] and the score of their sums."""
-    spread = features.std(axis=(0, 1))
+    spread = candidates.features.std(axis=(0, 1))
     spread = np.where(spread > _LEVEL, spread, 1.0)
-    generator, size = np.random.default_rng(seed), features.shape[2]
-    search = _LineSearch(features / spread, counts, score)
+    generator, size = np.random.default_rng(seed), len(spread)
+    search = _LineSearch(Candidates(candidates.features / spread, candidates.counts), metric)
     best: Tuned | None = None
     for number in range(restarts + 1):
         start = np.eye(size)[0] + (generator.normal(size=size) if number else 0)
@@ -95,26 +102,23 @@ def _climbed(search: _LineSearch, weights: Array, generator: np.random.Generator
 class _LineSearch:
     """Where along weights + step · direction the metric is best."""
 
-    features: Array  # [N, K, F]
-    counts: Array  # [N, K, ...]
-    score: Callable[[Array], Array]  # of sums of counts
+    candidates: Candidates
+    metric: Metric
 
     def score_of(self, weights: Array) -> float:
-        rows = np.arange(len(self.features))
-        return float(self.score(self.counts[rows, chosen(self.features, weights)].sum(axis=0)))
+        return self.metric.corpus_score(self.candidates.best(self.candidates.features @ weights))
 
     def best(self, weights: Array, direction: Array) -> tuple[float, float]:
         """The step and its score: the middle of the widest of the best stretches."""
-        first, rows, steps, before, after = _crossings(
-            self.features @ weights, self.features @ direction
-        )
+        features, counts = self.candidates.features, self.candidates.counts
+        first, rows, steps, before, after = _crossings(features @ weights, features @ direction)
         if not len(steps):
             return 0.0, self.score_of(weights)
         order = steps.argsort(kind="stable")
         steps = steps[order]
-        changes = self.counts[rows, after][order] - self.counts[rows, before][order]
-        start = self.counts[np.arange(len(first)), first].sum(axis=0, keepdims=True)
-        scores = self.score(np.concatenate((start, start + changes.cumsum(axis=0))))
+        changes = counts[rows, after][order] - counts[rows, before][order]
+        start = counts[np.arange(len(first)), first].sum(axis=0, keepdims=True)
+        scores = self.metric.score(np.concatenate((start, start + changes.cumsum(axis=0))))
         ends = np.concatenate(([steps[0] - 2], steps, [steps[-1] + 2]))
         widths = np.diff(ends)
         scores = np.where(widths > _LEVEL, scores, -np.inf)

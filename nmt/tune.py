@@ -1,14 +1,17 @@
-"""Which beam and which penalties translate a corpus best.
+"""Which beam and which weights of its ranking translate a corpus best.
 
-The search is done once for each beam. Length and coverage penalties only rank the hypotheses that
-it finished, so all of them are tried on the same candidates without searching again; what is chosen
-is what a search with these settings would give. The winner is searched for all the same.
+The search is done once for each beam. What a finished hypothesis is ranked by does not bear on the
+search itself (`SearchOptions.rank`), so rankings are tried on the same candidates:
+
+    the grid    every combination of length and coverage penalties
+    reranking   weights of length and coverage, by minimum error rate training (nmt.rerank)
+
+What is chosen is what a search with these settings would give. The winner is searched for all the
+same.
 
 A validation set is a sample, and of many settings one is always ahead by chance. So of all that are
 within `MARGIN` of the best the simplest is taken, and it replaces what is stored only if it is
-better by more than that, and in `CERTAIN` of all resamplings of the lines (Koehn 2004).
-
-    N lines, K candidates of each, C counts of a metric
+better by more than that, and in `CERTAIN` of all resamplings of the lines (paired bootstrap).
 """
 
 from __future__ import annotations
@@ -19,22 +22,22 @@ from itertools import product
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nmt.config import TranslateSettings
-from nmt.metrics import Array, Metric
-from nmt.search import Hypothesis, SearchOptions
+from nmt.metrics import Array, Metric, paired_bootstrap
+from nmt.rerank import Candidates, tuned
+from nmt.search import SearchOptions
 from nmt.translate import Translator
 
 MARGIN = 0.1  # points of BLEU or chrF
 CERTAIN = 0.95
-_RESAMPLINGS = 1_000
-TUNED = ("beam", "length_norm", "length_penalty", "coverage_penalty")
+TUNED = ("beam", "length_norm", "length_penalty", "word_reward", "coverage_penalty")
 BEAMS = (1, 2, 3, 5, 8, 12)
 _LENGTH_PENALTIES: dict[Literal["power", "gnmt"], tuple[float, ...]] = {
     "power": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4),
     "gnmt": (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4),
 }
+_LARGEST = 10.0  # weight that the settings take (nmt.config)
 _COVERAGE_PENALTIES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
@@ -71,46 +74,9 @@ class Found:
             return "left as it was: nothing is better"
         gain = (
             f"{self.winner.score:.2f} instead of {self.stored.score:.2f}, "
-            f"and better in {self.share:.0%} of {_RESAMPLINGS:,} resamplings"
+            f"and better in {self.share:.0%} of all resamplings"
         )
         return f"stored: {gain}" if self.better else f"left as it was: {gain} may be chance"
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """What one search finished, in numbers. A line with fewer candidates repeats its best one."""
-
-    log_probability: Array  # [N, K]
-    length: Array  # [N, K] EOS included
-    coverage: Array  # [N, K]
-    counts: Array  # [N, K, C]
-
-    @classmethod
-    def of(
-        cls,
-        found: Sequence[Sequence[Hypothesis]],
-        texts: Callable[[Hypothesis], str],
-        references: Sequence[str],
-        metric: Metric,
-    ) -> Candidates:
-        widest = max(map(len, found))
-        filled = [[*each, *[each[0]] * (widest - len(each))] for each in found]
-        counts = [
-            metric.counts([texts(h) for h in each], [reference])[:, 0]
-            for each, reference in zip(filled, references, strict=True)
-        ]
-        return cls(
-            np.array([[h.log_probability for h in each] for each in filled]),
-            np.array([[len(h.ids) + 1.0 for h in each] for each in filled]),
-            np.array([[h.coverage for h in each] for each in filled]),
-            np.stack(counts),
-        )
-
-    def chosen(self, settings: TranslateSettings) -> Array:
-        """The counts of each line's best candidate by these settings: [N, C]."""
-        ranks = SearchOptions.of(settings).rank(self.log_probability, self.length, self.coverage)
-        best: Array = self.counts[np.arange(len(ranks)), ranks.argmax(axis=1)]
-        return best
 
 
 def tune(
@@ -120,14 +86,16 @@ def tune(
     references: Sequence[str],
     metric: Metric,
     beams: Iterable[int] = BEAMS,
+    rerank: bool = False,
     report: Callable[[int], None] = lambda beam: None,
 ) -> Found:
-    """Try beams, length and coverage penalties on a corpus.
+    """Try beams, and with each of them other rankings, on a corpus.
 
     Args:
         translator_for: makes one with these settings, whose hypotheses tell their coverage if the
             model has attention.
         stored: what the run has; what is not tuned stays as it is there.
+        rerank: whether weights are found for reranking, instead of trying penalties.
         report: told the beam of each search before it begins.
     """
 
@@ -136,24 +104,71 @@ def tune(
         translator = translator_for(settings)
         decode = translator.vocabulary.target.decode
         found = translator.hypotheses(sources)
-        return Candidates.of(found, lambda h: decode(h.ids), references, metric)
+        return Candidates.of(
+            [[(h.log_probability, len(h.ids) + 1.0, h.coverage) for h in each] for each in found],
+            [[decode(h.ids) for h in each] for each in found],
+            references,
+            metric,
+        )
 
     widths = sorted({stored.beam, *(beam for beam in beams if beam % stored.groups == 0)})
     by_beam = {beam: searched(replace(stored, beam=beam)) for beam in widths}
     tried = [
-        Tried(settings, _score(candidates.chosen(settings), metric))
+        Tried(settings, metric.corpus_score(_chosen(candidates, settings)))
         for beam, candidates in by_beam.items()
-        for settings in _variants(replace(stored, beam=beam), bool(candidates.coverage.any()))
+        for settings in (
+            _reranked(replace(stored, beam=beam), candidates, metric)
+            if rerank
+            else _grid(replace(stored, beam=beam), candidates)
+        )
     ]
     winner = simplest(tried, stored).settings
-    before = by_beam[stored.beam].chosen(stored)
-    after = before if winner == stored else searched(winner).chosen(winner)
+    before = _chosen(by_beam[stored.beam], stored)
+    after = before if winner == stored else _chosen(searched(winner), winner)
     return Found(
-        Tried(stored, _score(before, metric)),
+        Tried(stored, metric.corpus_score(before)),
         tuple(tried),
-        Tried(winner, _score(after, metric)),
-        share_of_gains(before, after, metric),
+        Tried(winner, metric.corpus_score(after)),
+        paired_bootstrap(before, after, metric),
     )
+
+
+def _chosen(candidates: Candidates, settings: TranslateSettings) -> Array:
+    """The counts of each line's best candidate by these settings: [N, ...]."""
+    log_probability, length, coverage = np.moveaxis(candidates.features, -1, 0)
+    return candidates.best(SearchOptions.of(settings).rank(log_probability, length, coverage))
+
+
+def _grid(settings: TranslateSettings, candidates: Candidates) -> list[TranslateSettings]:
+    """The same beam with every penalty; greedy search has nothing to rank."""
+    if settings.beam == 1:
+        return [settings]
+    attends = bool(candidates.features[..., 2].any())
+    coverage_penalties = _COVERAGE_PENALTIES if attends else (0.0,)
+    return [
+        replace(settings, length_norm=norm, length_penalty=length, coverage_penalty=coverage)
+        for norm, lengths in _LENGTH_PENALTIES.items()
+        for length, coverage in product(lengths, coverage_penalties)
+    ]
+
+
+def _reranked(
+    settings: TranslateSettings, candidates: Candidates, metric: Metric
+) -> list[TranslateSettings]:
+    """The same beam as it is, and with the weights that choose best among its candidates."""
+    if settings.beam == 1:
+        return [settings]
+    used = 3 if candidates.features[..., 2].any() else 2  # without attention there is no coverage
+    weights = tuned(replace(candidates, features=candidates.features[..., :used]), metric).weights
+    within = np.clip([*weights[1:], 0.0], -_LARGEST, _LARGEST)
+    word_reward, coverage_penalty = (float(f"{weight:.4g}") for weight in within[:2])
+    best = replace(
+        settings,
+        length_penalty=0.0,
+        word_reward=word_reward,
+        coverage_penalty=coverage_penalty,
+    )
+    return [settings, best]
 
 
 def as_rows(found: Found) -> list[tuple[str, ...]]:
@@ -173,6 +188,7 @@ def _row(name: str, tried: Tried) -> tuple[str, ...]:
         f"{settings.beam}",
         settings.length_norm,
         f"{settings.length_penalty:g}",
+        f"{settings.word_reward:g}",
         f"{settings.coverage_penalty:g}",
         f"{tried.score:.2f}",
     )
@@ -205,35 +221,10 @@ def simplest(tried: Sequence[Tried], stored: TranslateSettings) -> Tried:
         return (
             mine.beam,
             mine.coverage_penalty != 0,
+            mine.word_reward != stored.word_reward,
             mine.length_norm != stored.length_norm,
             abs(mine.length_penalty - stored.length_penalty),
             -each.score,
         )
 
     return min((each for each in tried if each.score >= best - MARGIN), key=effort)
-
-
-def share_of_gains(before: Array, after: Array, metric: Metric) -> float:
-    """How many of the resamplings of N lines score better by the counts `after`: 0 to 1."""
-    generator, lines = np.random.default_rng(1), len(before)
-    better = 0
-    for _ in range(_RESAMPLINGS):
-        rows: NDArray[np.intp] = generator.integers(lines, size=lines)
-        better += _score(after[rows], metric) > _score(before[rows], metric)
-    return better / _RESAMPLINGS
-
-
-def _score(counts: Array, metric: Metric) -> float:
-    return float(metric.score(counts.sum(axis=0)))
-
-
-def _variants(settings: TranslateSettings, attends: bool) -> list[TranslateSettings]:
-    """The same beam with every penalty; greedy search has nothing to rank."""
-    if settings.beam == 1:
-        return [settings]
-    coverage_penalties = _COVERAGE_PENALTIES if attends else (0.0,)
-    return [
-        replace(settings, length_norm=norm, length_penalty=length, coverage_penalty=coverage)
-        for norm, lengths in _LENGTH_PENALTIES.items()
-        for length, coverage in product(lengths, coverage_penalties)
-    ]

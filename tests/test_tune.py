@@ -16,10 +16,10 @@ from nmt.checkpoint import Run, load, read_config, write_config
 from nmt.config import TranslateSettings
 from nmt.corpus import read_lines
 from nmt.device import Device
-from nmt.metrics import METRICS
+from nmt.metrics import METRICS, paired_bootstrap
 from nmt.search import SearchOptions
 from nmt.translate import Translator
-from nmt.tune import Found, Tried, share_of_gains, simplest, tune
+from nmt.tune import TUNED, Found, Tried, simplest, tune
 
 Files = Mapping[str, tuple[Path, Path]]
 STORED = TranslateSettings(beam=3)
@@ -49,7 +49,7 @@ def test_ranking_anew_is_searching_anew(found: Found, run: Path, toy: Files) -> 
         given = [
             f"--set=translate.{key}={value}"
             for key, value in vars(each.settings).items()
-            if key in ("beam", "length_norm", "length_penalty", "coverage_penalty")
+            if key in TUNED
         ]
         scored = json.loads(
             nmt("evaluate", run, *toy["valid"], "--json", "--precision=fp32", *given).out
@@ -81,9 +81,9 @@ def test_a_gain_by_chance_is_no_gain() -> None:
         return np.stack([BLEU.counts([text], [reference])[0, 0] for text, reference in pairs])
 
     poor, fair = counts(theirs), counts([*ours[:1], *theirs[1:]])
-    assert share_of_gains(poor, poor, BLEU) == 0.0
-    assert share_of_gains(poor, counts(ours), BLEU) == 1.0
-    assert 0.3 < share_of_gains(poor, fair, BLEU) < 0.95  # one line of forty
+    assert paired_bootstrap(poor, poor, BLEU) == 0.0
+    assert paired_bootstrap(poor, counts(ours), BLEU) == 1.0
+    assert 0.3 < paired_bootstrap(poor, fair, BLEU) < 0.95  # one line of forty
     assert not Found(tried(1.0), (), tried(9.0, beam=8), 0.9).better
     assert not Found(tried(1.0), (), tried(1.05, beam=8), 1.0).better
     assert Found(tried(1.0), (), tried(1.5, beam=8), 1.0).better
@@ -113,9 +113,26 @@ def test_what_is_better_is_stored_and_used(run: Path, toy: Files, tmp_path: Path
         "beam",
         "norm",
         "length",
+        "reward",
         "coverage",
         "chrf",
     ]
+
+
+def test_weights_for_reranking_are_stored_and_used(run: Path, toy: Files, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    settings = read_config(Run(copy))
+    poor = replace(settings.translate, length_penalty=10.0)
+    write_config(Run(copy), replace(settings, translate=poor))
+    tuned = nmt("tune", copy, *toy["valid"], "--beams=8", "--rerank", "--json")
+    record = json.loads(tuned.out)
+    assert record["changed"] and record["gain"] > 0.5
+    after = read_config(Run(copy)).translate
+    assert (after.length_penalty, after.beam) == (0.0, record["chosen"]["beam"])
+    assert after.word_reward == record["chosen"]["word_reward"] != 0
+    scored = json.loads(nmt("evaluate", copy, *toy["valid"], "--json").out)
+    assert scored["bleu"]["score"] == pytest.approx(record["chosen"]["bleu"], abs=1e-6)
 
 
 def test_nothing_to_tune_on(run: Path, tmp_path: Path) -> None:
