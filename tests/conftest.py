@@ -7,17 +7,20 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from nmt import cli
+from nmt.checkpoint import load
 from nmt.corpus import open_corpus
 from nmt.device import Device, open_device
 from nmt.events import Event
 from nmt.recipe import Request, get_ready
+from nmt.search import SearchOptions
 from nmt.training import Training
+from nmt.translate import Translator
 
 WORDS = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu"]
 
@@ -128,3 +131,15 @@ def run(toy: dict[str, tuple[Path, Path]], tmp_path_factory: pytest.TempPathFact
     training = make_training(folder, toy["train"], toy["valid"], **RUN_SETTINGS)
     train(training)
     return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def translator(run: Path, device: Device) -> Translator:
+    """That run, which translates lines of more than 20 subwords in pieces."""
+    trained = load(run, device.torch)
+    return Translator(trained.model, trained.vocabulary, SearchOptions(beam=3), longest=20)
+
+
+def other(translator: Translator, **changes: object) -> Translator:
+    """The same with other options of the search."""
+    return translator.with_options(replace(translator.options, **changes))  # type: ignore[arg-type]

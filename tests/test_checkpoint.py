@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import toy_pairs
 
-from nmt.checkpoint import Run, average, load, read_tensors, write_tensors
+from nmt.checkpoint import Run, average, load, read_tensors
 from nmt.device import Device
 from nmt.errors import RunError
 from nmt.search import SearchOptions
@@ -35,14 +35,6 @@ def test_a_copied_run_without_its_state_translates_alike(
 ) -> None:
     shutil.rmtree(copy / "state")
     assert translations(copy, device) == translations(run, device)
-
-
-def test_saving_and_loading_changes_nothing(tmp_path: Path) -> None:
-    tensors = {"a": torch.randn(3, 4), "b": torch.arange(5), "c": torch.tensor(1.5)}
-    write_tensors(tmp_path / "t.safetensors", tensors, {"x": [1, 2.5, None]})
-    found, about = read_tensors(tmp_path / "t.safetensors")
-    assert about == {"x": [1, 2.5, None]}
-    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "subwords.model", "config.toml"])

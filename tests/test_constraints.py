@@ -14,9 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_search import EVERY, OPTIONS, Scripted, found_with, log_probability, memory
 
-from nmt.checkpoint import load
 from nmt.constraints import Beginning, Guide, Phrase, Speller, Term, Terminology, without_repeats
-from nmt.device import Device
 from nmt.errors import CorpusError
 from nmt.search import Hypothesis, Sampling, SearchOptions, search
 from nmt.translate import Translator
@@ -152,12 +150,6 @@ def test_a_file_of_terms(tmp_path: Path) -> None:
 
 
 # --- a real model ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def translator(run: Path, device: Device) -> Translator:
-    trained = load(run, device.torch)
-    return Translator(trained.model, trained.vocabulary, SearchOptions(beam=3), longest=20)
 
 
 def with_terms(translator: Translator, *rows: tuple[str, str], **options: object) -> Translator:

@@ -217,29 +217,6 @@ def test_what_is_not_allowed_is_refused_with_the_keys_that_clash() -> None:
             assert not is_allowed(named), f"{refusal.value}, but it is not these that clash"
 
 
-@pytest.mark.parametrize("per_step", [False, True])
-def test_dropout_is_the_same_at_all_steps_or_another_at_each(per_step: bool) -> None:
-    ones = torch.ones(4, 6, 50)
-    settings = ModelSettings(dropout=0.5, dropout_per="step" if per_step else "sequence")
-    dropout = Dropout(settings, training=True)
-    whole = dropout.units("here", ones)
-    assert set(whole.unique().tolist()) == {0.0, 2.0}
-    assert 0.3 < float((whole == 0).float().mean()) < 0.7
-    assert torch.equal(whole, whole[:, :1].expand_as(whole)) != per_step
-    steps = torch.stack([dropout.units("here", one) for one in ones.unbind(1)], dim=1)
-    assert torch.equal(steps, whole) != per_step
-    assert not torch.equal(dropout.units("there", ones), whole)
-
-
-def test_recurrent_weights_have_the_same_holes_for_a_whole_pass() -> None:
-    matrix = torch.ones(40, 40)
-    one, other = (Dropout(ModelSettings(weight_dropout=0.5), training=True) for _ in range(2))
-    dropped = one.weights("here", matrix)
-    assert 0.3 < float((dropped == 0).float().mean()) < 0.7
-    assert torch.equal(one.weights("here", matrix), dropped)
-    assert not torch.equal(other.weights("here", matrix), dropped)
-
-
 def test_a_pass_step_by_step_meets_the_dropout_of_one_over_the_whole() -> None:
     model = make({"model.dropout": 0.3, "model.weight_dropout": 0.3, "model.connections": "dense"})
     every, dropout = batch([0, 1, 2]), Dropout(model.settings, training=True)

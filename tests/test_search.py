@@ -113,14 +113,6 @@ def test_an_unknown_token_is_produced_only_where_it_is_asked_for() -> None:
     assert any(UNK in found[0].ids for found in allowed)
 
 
-def test_a_score_is_the_forced_score() -> None:
-    for seed in range(10):
-        for hypothesis in search(Scripted(), memory([seed]), OPTIONS)[0]:
-            forced = log_probability(seed, hypothesis.ids)
-            assert hypothesis.log_probability == pytest.approx(forced, abs=1e-4)
-            assert hypothesis.score == pytest.approx(forced / (len(hypothesis.ids) + 1), abs=1e-4)
-
-
 def test_a_batch_is_one_by_one() -> None:
     together = search(Scripted(), memory(list(range(12))), OPTIONS)
     for seed in range(12):
@@ -270,13 +262,15 @@ def test_attention_follows_its_hypothesis() -> None:
 # --- forced and drawn -----------------------------------------------------------------------------
 
 
-def test_forced_is_what_search_found() -> None:
+def test_search_and_force_give_what_the_script_says() -> None:
     for seed, each in enumerate(found_with()):
         forced = force(Scripted(), memory([seed] * len(each)), [h.ids for h in each], OPTIONS)
         for mine, theirs in zip(each, forced, strict=True):
-            assert mine.ids == theirs.ids
-            assert theirs.log_probability == pytest.approx(mine.log_probability, abs=1e-4)
-            assert theirs.score == pytest.approx(mine.score, abs=1e-4)
+            wanted = log_probability(seed, mine.ids)
+            assert theirs.ids == mine.ids
+            for found in (mine, theirs):
+                assert found.log_probability == pytest.approx(wanted, abs=1e-4)
+                assert found.score == pytest.approx(wanted / (len(mine.ids) + 1), abs=1e-4)
 
 
 def noise(seeds: list[int], draws: int) -> Tensor:

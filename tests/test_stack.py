@@ -8,7 +8,7 @@ import torch
 from nmt.config import settings_from
 from nmt.stack import Dense, Highway, Plain, Residual, connections, norms, stream_sizes
 
-X, F = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
+X, F = torch.randn(2, 2, 3, 4, generator=torch.Generator().manual_seed(1))
 KINDS = ["plain", "residual", "highway", "dense"]
 
 

@@ -1,0 +1,94 @@
+"""Several models that decide together, against members whose every probability is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.ensemble import Ensemble, Mean
+
+ONE = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.2, 0.6]])  # two rows, three tokens
+OTHER = torch.tensor([[0.2, 0.2, 0.6], [0.5, 0.5, 0.0]])
+WEIGHTS = torch.tensor([[0.5, 0.5], [1.0, 0.0]])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A memory or a state that knows which rows it has."""
+
+    lengths: Tensor
+
+    def select(self, rows: Tensor) -> Rows:
+        return Rows(self.lengths[rows])
+
+
+@dataclass(frozen=True)
+class Step:
+    logits: Tensor
+    state: Rows
+    attention: Tensor | None
+
+
+@dataclass(frozen=True)
+class Member:
+    """It says the same at every step, with logits that are off by a constant of its own."""
+
+    probabilities: Tensor
+    attention: Tensor | None
+    number: int
+
+    def encode(self, source: Tensor, lengths: Tensor) -> Rows:
+        return Rows(lengths + self.number)
+
+    def start(self, memory: Rows) -> Rows:
+        return memory
+
+    def step(self, tokens: Tensor, state: Rows, memory: Rows) -> Step:
+        assert torch.equal(state.lengths, memory.lengths)  # each has its own
+        return Step(self.probabilities.log() + self.number, state, self.attention)
+
+
+MEMBERS = [Member(ONE, WEIGHTS, 10), Member(OTHER, WEIGHTS.flip(1), 20)]
+LENGTHS = torch.tensor([1, 2])
+
+
+def logits_of(members: list[Member], mean: Mean) -> tuple[Tensor, Tensor | None]:
+    together = Ensemble(members, mean)  # type: ignore[type-var]
+    memory = together.encode(torch.zeros(2, 2), LENGTHS)
+    step = together.step(torch.zeros(2), together.start(memory), memory)
+    return step.logits, step.attention
+
+
+def test_the_mean_of_probabilities_is_arithmetic() -> None:
+    logits, _ = logits_of(MEMBERS, "probabilities")
+    torch.testing.assert_close(logits.exp(), (ONE + OTHER) / 2)
+
+
+def test_the_mean_of_logits_is_geometric() -> None:
+    """What one member rules out is ruled out."""
+    logits, _ = logits_of(MEMBERS, "logits")
+    torch.testing.assert_close(logits.exp(), (ONE * OTHER).sqrt())
+    assert logits[1, 2] == -torch.inf
+
+
+@pytest.mark.parametrize("mean", ["probabilities", "logits"])
+def test_those_that_attend_speak_for_all(mean: Mean) -> None:
+    blind = Member(OTHER, None, 30)
+    _, attention = logits_of([*MEMBERS, blind], mean)
+    assert attention is not None
+    torch.testing.assert_close(attention, (WEIGHTS + WEIGHTS.flip(1)) / 2)
+    assert logits_of([blind], mean)[1] is None
+
+
+def test_rows_are_chosen_in_every_member() -> None:
+    together = Ensemble(MEMBERS)  # type: ignore[type-var]
+    memory = together.encode(torch.zeros(2, 2), LENGTHS)
+    rows = torch.tensor([1, 1, 0])
+    chosen: Any
+    for chosen in (memory.select(rows), together.start(memory).select(rows)):
+        assert [part.lengths.tolist() for part in chosen.parts] == [[12, 12, 11], [22, 22, 21]]
+    assert memory.select(rows).lengths.tolist() == [12, 12, 11]
