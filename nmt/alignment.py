@@ -12,12 +12,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from nmt.subwords import MARK, as_text
 from nmt.words import has_letters, words
 
 Links = tuple[tuple[int, int], ...]
 """An alignment: (source, target) numbers, in order."""
-
-_MARK = "▁"  # the start of a whitespace word, as SentencePiece writes it
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +60,6 @@ def coverage(parts: Sequence[Attention]) -> float:
     return float(np.concatenate(looked).mean())
 
 
-def text_of(pieces: Iterable[str]) -> str:
-    """Subwords put together, as SentencePiece does it."""
-    return "".join(pieces).replace(_MARK, " ").strip(" ")
-
-
 def _numbers(pieces: Sequence[str], first: int) -> list[int]:
     """The number of each subword's whitespace word, counted from `first`.
 
@@ -74,8 +68,8 @@ def _numbers(pieces: Sequence[str], first: int) -> list[int]:
     """
     number, begun, numbers = first - 1, True, []
     for piece in pieces:
-        begun = begun or piece.startswith(_MARK)
-        if begun and piece.strip(_MARK):
+        begun = begun or piece.startswith(MARK)
+        if begun and piece.strip(MARK):
             number, begun = number + 1, False
         numbers.append(max(first, number))
     return numbers
@@ -113,7 +107,7 @@ def replace_unknown(
     copied += [word for word in asked if not word.columns & known]
     copied.sort(key=lambda word: min(word.columns))
     atoms = _atoms(attention.target)
-    filled = [[at for at in atom if attention.target[at].strip(_MARK)] for atom in atoms]
+    filled = [[at for at in atom if attention.target[at].strip(MARK)] for atom in atoms]
     owners = [_owner(atom, best, copied, produced) for atom in filled]
     return _rebuilt(attention, atoms, _one_run_each(owners, atoms, attention, copied), copied)
 
@@ -138,7 +132,7 @@ def _words_of(pieces: Sequence[str], chosen: Iterable[int]) -> list[_Unknown]:
 def _spelled(pieces: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
     """The text of subwords, and where each of them is in it."""
     ends = np.cumsum([0, *map(len, pieces)]).tolist()
-    return "".join(pieces).replace(_MARK, " "), list(pairwise(ends))
+    return as_text("".join(pieces)), list(pairwise(ends))
 
 
 def _atoms(pieces: Sequence[str]) -> list[range]:
@@ -148,7 +142,7 @@ def _atoms(pieces: Sequence[str]) -> list[range]:
     starts = [
         number
         for number, (start, _) in enumerate(spans)
-        if start not in inner and not (number and not pieces[number - 1].strip(_MARK))
+        if start not in inner and not (number and not pieces[number - 1].strip(MARK))
     ]
     return [range(start, end) for start, end in pairwise([*starts, len(pieces)])]
 
@@ -210,17 +204,17 @@ def _rebuilt(
         run = [at for at, owner in enumerate(owners) if owner == number]
         if run:
             rows = attention.weights[[row for at in run for row in atoms[at]]]
-            spaced = attention.target[atoms[run[0]].start].startswith(_MARK)
+            spaced = attention.target[atoms[run[0]].start].startswith(MARK)
             place, row, key = run[-1], rows.mean(axis=0), (run[0], 0)
         else:
             ahead = range(min(word.columns))
-            before = [at for at in ahead if at in after and attention.source[at].strip(_MARK)]
+            before = [at for at in ahead if at in after and attention.source[at].strip(MARK)]
             place = after[max(before)] if before else -1
             row = np.zeros(size, attention.weights.dtype)
             row[sorted(word.columns)] = 1 / len(word.columns)
             spaced, key = word.spaced, (place, 1 + number)
         after |= dict.fromkeys(word.columns, place)
-        entries.append((key, _MARK * spaced + word.text, row))
+        entries.append((key, MARK * spaced + word.text, row))
     for number, atom in enumerate(atoms):
         if owners[number] is None:
             entries += [((number, 0), attention.target[at], attention.weights[at]) for at in atom]

@@ -30,10 +30,10 @@ from nmt.errors import CorpusError, NmtError, SettingsError
 if TYPE_CHECKING:
     from nmt.checkpoint import Trained
     from nmt.config import TranslateSettings
-    from nmt.constraints import Terminology
     from nmt.corpus import Corpus
     from nmt.metrics import Metric
     from nmt.tensorboard import TensorBoardView
+    from nmt.terms import Terminology
     from nmt.training import Training
     from nmt.translate import Translation, Translator
     from nmt.warm import Memory
@@ -411,11 +411,11 @@ def translate(
         file = output = None
 
     with _importing():
-        from nmt.constraints import Terminology
         from nmt.metrics import METRICS
         from nmt.picture import refuse_unknown_kind
         from nmt.search import Sampling
         from nmt.stream import Layout, translate_stream
+        from nmt.terms import Terminology
 
     draws: dict[str, Any] = {
         "temperature": temperature,

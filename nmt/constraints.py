@@ -3,136 +3,35 @@
 A beginning is forced subword by subword up to its last word, of which only the characters are: the
 model may have spelled the whole word with other subwords than its beginning alone would have.
 
-Terms are words of the source with the words that must stand for them. Beam search alone would drop
-the hypotheses that hold them, since a forced word is seldom a likely one, so the beam is shared out
-among hypotheses that have come equally far (dynamic beam allocation, Post & Vilar 2018). A sentence
-ends only when it holds all of its terms, and where room runs short nothing else may follow.
+The words that must stand for terms of the source (nmt.terms) may stand anywhere. Beam search alone
+would drop the hypotheses that hold them, since a forced word is seldom a likely one, so the beam is
+shared out among hypotheses that have come equally far (dynamic beam allocation, Post & Vilar 2018).
+A sentence ends only when it holds all of its terms, and where room runs short nothing else may
+follow.
 
     K beams, V vocabulary
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from nmt.corpus import read_lines
-from nmt.errors import CorpusError
-from nmt.subwords import EOS, SPECIALS, UNK, Ids, Subwords
+from nmt.subwords import EOS, MARK, SPECIALS, UNK, Ids, Subwords, as_text
+from nmt.terms import Term
+from nmt.words import is_spaced
 
 _OPEN = 16  # characters of a beginning's last word that are spelled anew, at most
-_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "BOPOMOFO")
 
 History = tuple[int, ...]
 """The ids of a hypothesis, so far."""
 
 
-# --- terms --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Term:
-    """Words of the source, and what may stand for them: one of `targets` must."""
-
-    source: str
-    targets: tuple[str, ...]
-
-
-class Terminology:
-    """Which terms a line calls for."""
-
-    def __init__(self, rows: Iterable[tuple[str, str]]) -> None:
-        """Args: rows: source and target terms; of equal sources any one target will do."""
-        targets: dict[str, list[str]] = {}
-        for source, target in rows:
-            targets.setdefault(source, []).append(target)
-        self.terms = {source: Term(source, tuple(each)) for source, each in targets.items()}
-        self._lengths = sorted({len(source) for source in self.terms}, reverse=True)
-
-    @classmethod
-    def read(cls, path: Path) -> Terminology:
-        """A file with a source term, a TAB and a target term on each line; blank lines are none.
-
-        Raises:
-            CorpusError: the file cannot be read, or a line is no pair of terms.
-        """
-        rows = []
-        for number, line in enumerate(read_lines(path), 1):
-            fields = [field.strip() for field in line.split("\t")]
-            if not any(fields):
-                continue
-            if len(fields) != 2 or not all(fields):
-                raise CorpusError(
-                    "is no pair of terms",
-                    "write a source term, a TAB and a target term on each line",
-                    path=path,
-                    line=number,
-                )
-            rows.append((fields[0], fields[1]))
-        return cls(rows)
-
-    def of(self, line: str) -> list[Term]:
-        """The terms whose words stand in a line, as they are written, each once; where several
-        begin, the longest."""
-        found: dict[str, Term] = {}
-        at = 0
-        while at < len(line):
-            term = self._at(line, at)
-            if term:
-                found[term.source] = term
-            at += len(term.source) if term else 1
-        return list(found.values())
-
-    def _at(self, line: str, start: int) -> Term | None:
-        for length in self._lengths:
-            term = self.terms.get(line[start : start + length])
-            if term and _is_whole(line, start, start + len(term.source)):
-                return term
-        return None
-
-
-def without_repeats(terms: Sequence[Term]) -> list[Term]:
-    """The terms, but for those that a translation holds anyway when it holds the others."""
-    kept: list[Term] = []
-    for term in sorted(terms, key=lambda term: -max(map(len, term.targets))):
-        if not any(all(_holds(held, term) for held in other.targets) for other in kept):
-            kept.append(term)
-    return [term for term in terms if term in kept]
-
-
-def _holds(text: str, term: Term) -> bool:
-    return any(
-        text.startswith(target, at) and _is_whole(text, at, at + len(target))
-        for target in term.targets
-        for at in range(len(text) - len(target) + 1)
-    )
-
-
-def _is_whole(text: str, start: int, end: int) -> bool:
-    """Whether no word goes on over the ends of a part of the text."""
-    before = start and _is_one_word(text[start - 1], text[start])
-    return not before and (end == len(text) or not _is_one_word(text[end - 1], text[end]))
-
-
-def _is_one_word(left: str, right: str) -> bool:
-    """Whether two neighbouring characters belong to one word, as far as spaces tell words apart."""
-    return _is_spaced(left) and _is_spaced(right)
-
-
-@cache
-def _is_spaced(character: str) -> bool:
-    """Whether this is a letter or a digit of a script that puts spaces between words."""
-    marked = unicodedata.category(character)[0] in "LMN"
-    return marked and not unicodedata.name(character, "").startswith(_UNSPACED)
-
-
-# --- both in subwords ---------------------------------------------------------------------------
+# --- in subwords --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -148,9 +47,9 @@ class Beginning:
         """A last word with characters that the subwords do not know is closed like the others."""
         ids = subwords.encode([text])[0]
         if text[-1:].isspace() and ids:
-            return cls(text, ids, "▁")
+            return cls(text, ids, MARK)
         cut, rest = len(ids), ""
-        while cut and not rest.startswith("▁") and len(rest) < _OPEN:
+        while cut and not rest.startswith(MARK) and len(rest) < _OPEN:
             if ids[cut - 1] == UNK:
                 return cls(text, ids, "")
             cut -= 1
@@ -172,7 +71,7 @@ class Beginning:
             return self.text + subwords.decode(ids)
         spelled = "".join(subwords.pieces([*self.ids])) + self.rest
         after = "".join(subwords.pieces(ids))[len(spelled) :]
-        return self.text + after.replace("▁", " ").replace("\n", " ").replace("\r", " ")
+        return self.text + as_text(after)
 
 
 @dataclass(frozen=True)
@@ -198,7 +97,7 @@ class Speller:
         self.subwords, self.device = subwords, device
         self._pieces = subwords.pieces(range(len(subwords)))
         self._known = {piece: i for i, piece in enumerate(self._pieces) if i >= SPECIALS}
-        self.within_words = frozenset(i for p, i in self._known.items() if _is_spaced(p[0]))
+        self.within_words = frozenset(i for p, i in self._known.items() if is_spaced(p[0]))
         self.goes_on = self.mask(self.within_words)
         self.ends = self.mask([EOS])
         self.spelling = cache(self._spelling)
@@ -229,15 +128,15 @@ class Speller:
         """The term in subwords; None where characters of it are unknown to them."""
         choices = [ids for target in term.targets for ids in self._spelled(target)]
         last = {target[-1] for target in term.targets}
-        return Phrase(tuple(choices), any(map(_is_spaced, last))) if choices else None
+        return Phrase(tuple(choices), any(map(is_spaced, last))) if choices else None
 
     def _spelled(self, target: str) -> Iterator[History]:
         ids = self.subwords.encode([target])[0]
         if not ids or UNK in ids:
             return
         yield tuple(ids)
-        if not _is_spaced(target[0]):  # it may follow another word without a space
-            bare = self._pieces[ids[0]].removeprefix("▁")
+        if not is_spaced(target[0]):  # it may follow another word without a space
+            bare = self._pieces[ids[0]].removeprefix(MARK)
             if not bare and ids[1:]:
                 yield tuple(ids[1:])
             elif bare in self._known:

@@ -17,6 +17,7 @@ import numpy as np
 
 from nmt.alignment import Attention
 from nmt.picture import save
+from nmt.subwords import MARK
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +59,7 @@ def _picture(parts: Sequence[Attention]) -> Figure:
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     for place, labels in ((axes.axvline, sources), (axes.axhline, targets)):
         for at, label in enumerate(labels[1:], 1):
-            strong = label.startswith("▁") or label == _EOS
+            strong = label.startswith(MARK) or label == _EOS
             place(at - 0.5, color="#c4c4c4" if strong else "#efefef", lw=0.8 if strong else 0.4)
     axes.set_xlabel(_named("source", len(every[0])))
     axes.xaxis.set_label_position("top")
@@ -87,7 +88,7 @@ def _joined(parts: Sequence[Attention]) -> tuple[list[str], list[str], np.ndarra
 
 
 def _labels(pieces: Sequence[str]) -> list[str]:
-    return [piece.lstrip("▁") or "␣" for piece in pieces]
+    return [piece.lstrip(MARK) or "␣" for piece in pieces]
 
 
 # --- in a terminal ------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from functools import cached_property
 import torch
 
 from nmt.clean import is_blank
-from nmt.constraints import Beginning, Guide, Phrase, Speller, Terminology, without_repeats
+from nmt.constraints import Beginning, Guide, Phrase, Speller
 from nmt.search import SearchOptions
 from nmt.subwords import Ids, Subwords, Vocabulary
+from nmt.terms import Terminology, without_repeats
 
 _ENDS = (".", "!", "?", "。", "！", "？", "।", "؟", ";", ":")  # noqa: RUF001
 

@@ -25,6 +25,8 @@ SPECIALS = 4
 
 Ids = list[int]
 
+MARK = "▁"  # the start of a whitespace word, as SentencePiece writes it
+
 _DRAWS = 8  # segmentations of a word in an era
 _REMEMBERED = 1 << 17  # segmentations, those asked for last
 _NBEST = 32  # of a word's segmentations, for sampling from a unigram model
@@ -77,7 +79,7 @@ class Subwords:
         """
         generator, first = random.Random(seed), era * _DRAWS
         for line in lines:
-            words = filter(None, self._processor.normalize(line).split("▁"))
+            words = filter(None, self._processor.normalize(line).split(MARK))
             drawn = (
                 self._drawn(word, strength, first + int(_DRAWS * generator.random()))
                 for word in words
@@ -88,7 +90,7 @@ class Subwords:
         """The segmentation of a word that has this number: it follows from the two alone."""
         generator = random.Random(f"{number} {strength} {word}")
         draw = self._draw_bpe if self._is_bpe else self._draw_unigram
-        return draw(f"▁{word}", strength, generator)
+        return draw(MARK + word, strength, generator)
 
     def _draw_bpe(self, word: str, dropout: float, generator: random.Random) -> Ids:
         symbols = list(word)
@@ -104,16 +106,15 @@ class Subwords:
             symbols[at : at + 2] = ["".join(symbols[at : at + 2])]
 
     def _draw_unigram(self, word: str, strength: float, generator: random.Random) -> Ids:
-        best = self._processor.nbest_encode(word.removeprefix("▁"), nbest_size=_NBEST)
+        best = self._processor.nbest_encode(word.removeprefix(MARK), nbest_size=_NBEST)
         scores = [sum(map(self._processor.get_score, ids)) for ids in best]
         weights = [math.exp((1 - strength) * (score - max(scores))) for score in scores]
         ids: Ids = generator.choices(best, weights)[0]
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """One line of text: never a line break, whatever the ids spell."""
-        text: str = self._processor.decode([i for i in ids if i >= SPECIALS or i == UNK])
-        return text.replace("\n", " ").replace("\r", " ")
+        """One line of text; special ids are none but `<unk>`."""
+        return text_of(self.pieces([i for i in ids if i >= SPECIALS or i == UNK]))
 
     def surfaces(self, line: str) -> list[str]:
         """The subwords of `encode`; what is unknown stands as it is in the line."""
@@ -121,12 +122,22 @@ class Subwords:
         return pieces
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The subwords themselves, `▁` marking the start of a word."""
+        """The subwords themselves."""
         return [self._processor.id_to_piece(int(i)) for i in ids]
 
     def starts_word(self, piece_id: int) -> bool:
         """Whether this subword begins a whitespace word."""
-        return bool(self._processor.id_to_piece(piece_id).startswith("▁"))
+        return bool(self._processor.id_to_piece(piece_id).startswith(MARK))
+
+
+def text_of(pieces: Iterable[str]) -> str:
+    """Subwords put together, as SentencePiece does it: one line of text."""
+    return as_text("".join(pieces)).strip(" ")
+
+
+def as_text(spelled: str) -> str:
+    """A part of a line, character by character: never a line break, whatever subwords spell."""
+    return spelled.replace(MARK, " ").replace("\n", " ").replace("\r", " ")
 
 
 @dataclass(frozen=True)

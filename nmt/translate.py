@@ -13,9 +13,8 @@ from itertools import islice
 
 import torch
 
-from nmt.alignment import Attention, replace_unknown, text_of
+from nmt.alignment import Attention, replace_unknown
 from nmt.clean import is_blank
-from nmt.constraints import Terminology
 from nmt.engine import Engine
 from nmt.ensemble import Ensemble
 from nmt.inference import Precision
@@ -24,7 +23,8 @@ from nmt.metrics import Metric
 from nmt.model import Seq2Seq
 from nmt.plan import Piece, Plan, Planner
 from nmt.search import Hypothesis, SearchOptions
-from nmt.subwords import UNK, Ids, Subwords, Vocabulary
+from nmt.subwords import UNK, Ids, Subwords, Vocabulary, text_of
+from nmt.terms import Terminology
 
 
 @dataclass(frozen=True)

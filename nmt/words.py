@@ -42,13 +42,27 @@ def has_letters(word: str) -> bool:
     return any(map(str.isalnum, word))
 
 
+def is_spaced(character: str) -> bool:
+    """Whether this is part of a word in a script that puts spaces between words."""
+    return _kind(character) in ("letter", "mark") and not _is_unspaced(character)
+
+
+def is_one_word(left: str, right: str) -> bool:
+    """Whether two neighbouring characters belong to one word, as far as spaces tell words apart."""
+    return is_spaced(left) and is_spaced(right)
+
+
 @lru_cache(1 << 16)
 def _kind(character: str) -> str:
     category = unicodedata.category(character)[0]
     if character in _JOINERS or category == "M":
         return "mark"
-    if any(first <= ord(character) <= last for first, last in _UNSPACED) and category == "L":
+    if category == "L" and _is_unspaced(character):
         return "unspaced"
     if category in "LN":
         return "letter"
     return "space" if character.isspace() or category in "ZC" else "symbol"
+
+
+def _is_unspaced(character: str) -> bool:
+    return any(first <= ord(character) <= last for first, last in _UNSPACED)

@@ -13,13 +13,12 @@ from nmt.alignment import (
     coverage,
     replace_unknown,
     subword_links,
-    text_of,
     word_links,
 )
 from nmt.checkpoint import load
 from nmt.device import Device
 from nmt.search import SearchOptions
-from nmt.subwords import UNK
+from nmt.subwords import UNK, text_of
 from nmt.translate import Translator
 
 

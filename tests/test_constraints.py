@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_search import EVERY, OPTIONS, Scripted, found_with, log_probability, memory
 
-from nmt.constraints import Beginning, Guide, Phrase, Speller, Term, Terminology, without_repeats
-from nmt.errors import CorpusError
+from nmt.constraints import Beginning, Guide, Phrase, Speller
 from nmt.search import Hypothesis, Sampling, SearchOptions, search
+from nmt.terms import Terminology
 from nmt.translate import Translator
 
 PIECES = ["<pad>", "<s>", "</s>", "<unk>", "▁a", "b", "▁c"]  # the scripted model's
@@ -110,43 +109,6 @@ def test_a_word_that_is_begun_is_spelled_in_any_way() -> None:
     assert first(found) == {(A, B)}
     found = search(Scripted(), EVERY, OPTIONS, guides=[guided(rest="▁")] * 30)
     assert {ids[0] for ids in first(found)} == {A, C}
-
-
-# --- terms ----------------------------------------------------------------------------------------
-
-
-def test_terms_are_whole_words_and_the_longest() -> None:
-    rows = [("New York", "NY"), ("New", "neu"), ("York", "Y"), ("東京", "Tokio"), ("C++", "C++")]
-    terms = Terminology(rows)
-
-    def found(line: str) -> list[str]:
-        return [term.source for term in terms.of(line)]
-
-    assert found("New York, New Jersey and York.") == ["New York", "New", "York"]
-    assert found("News of Yorkshire, new york") == []
-    assert found("我在東京了") == ["東京"]
-    assert found("C++, not C+") == ["C++"]
-    assert found("") == []
-    assert found("New") == ["New"]
-
-
-def test_what_another_term_holds_anyway_is_not_asked_for_twice() -> None:
-    terms = [Term("a", ("York",)), Term("b", ("New York",)), Term("c", ("York", "Paris"))]
-    assert without_repeats(terms) == [terms[1]]
-    either = [Term("a", ("York",)), Term("b", ("New York", "Paris"))]
-    assert without_repeats(either) == either
-    assert len(without_repeats([Term("a", ("x",)), Term("b", ("x",))])) == 1
-
-
-def test_a_file_of_terms(tmp_path: Path) -> None:
-    file = tmp_path / "terms.tsv"
-    file.write_text("Haus\thouse\n\nHaus\tbuilding\nTor \t gate\n", encoding="utf-8")
-    terms = Terminology.read(file).terms
-    assert terms == {"Haus": Term("Haus", ("house", "building")), "Tor": Term("Tor", ("gate",))}
-    for line in ("Haus", "\thouse", "a\tb\tc"):
-        file.write_text(f"Tor\tgate\n{line}\n", encoding="utf-8")
-        with pytest.raises(CorpusError, match=r"terms.tsv:2: is no pair of terms"):
-            Terminology.read(file)
 
 
 # --- a real model ---------------------------------------------------------------------------------

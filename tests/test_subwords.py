@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import toy_pairs
 
-from nmt.alignment import text_of
 from nmt.config import DataSettings
-from nmt.subwords import BOS, EOS, PAD, UNK, Vocabulary
+from nmt.subwords import BOS, EOS, PAD, UNK, Vocabulary, text_of
 
 LINES = [source for source, _ in toy_pairs(300, 5)]
 
@@ -84,7 +83,7 @@ def test_surfaces_are_the_subwords_with_the_unknown_spelled() -> None:
         assert text_of(surfaces) == line
         for spelled, piece, number in zip(surfaces, subwords.pieces(ids), ids, strict=True):
             assert number == UNK or spelled == piece
-        assert text_of(subwords.pieces(ids)) == subwords.decode(ids)
+        assert subwords.decode(ids) == subwords._processor.decode(ids)
 
 
 def test_decoded_text_is_one_line() -> None:

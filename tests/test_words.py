@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nmt.words import words
+from nmt.words import is_one_word, words
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,19 @@ from nmt.words import words
 )
 def test_words_in_any_script(text: str, expected: list[str]) -> None:
     assert [text[start:end] for start, end in words(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("together", "expected"),
+    [
+        ("ab", True),
+        ("a1", True),
+        ("ไท", False),
+        ("我a", False),
+        ("a,", False),
+        ("की", True),
+        ("가나", True),
+    ],
+)
+def test_where_a_word_goes_on(together: str, expected: bool) -> None:
+    assert is_one_word(*together) == expected
