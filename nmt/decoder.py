@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -70,12 +70,15 @@ class State:
         )
 
 
+S = TypeVar("S")
+
+
 @dataclass(frozen=True)
-class Step:
-    """What a model says about the next token."""
+class Step(Generic[S]):
+    """What a model, or an ensemble with states of its own kind, says about the next token."""
 
     logits: Tensor  # [R, V]
-    state: State
+    state: S
     attention: Tensor | None  # [R, S]
 
 
@@ -144,7 +147,7 @@ class Decoder(nn.Module):
             readouts.append(advanced.readout)
         return torch.stack(readouts, dim=1)
 
-    def step(self, tokens: Tensor, state: State, memory: Memory) -> Step:
+    def step(self, tokens: Tensor, state: State, memory: Memory) -> Step[State]:
         """Logits after one more token [R] a row."""
         embedded = embed(self.target_embedding, tokens)
         advanced = self._advance(embedded, state, memory, NONE)

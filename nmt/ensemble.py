@@ -29,7 +29,7 @@ class Member(Protocol):
 
     def start(self, memory: Any, /) -> State: ...
 
-    def step(self, tokens: Tensor, state: State, memory: Any, /) -> Step: ...
+    def step(self, tokens: Tensor, state: State, memory: Any, /) -> Step[State]: ...
 
 
 M = TypeVar("M", bound=Member)
@@ -60,15 +60,6 @@ class States:
         return States(tuple(part.select(rows) for part in self.parts))
 
 
-@dataclass(frozen=True)
-class Together:
-    """What the members say, averaged."""
-
-    logits: Tensor  # [R, V] log-probabilities
-    state: States
-    attention: Tensor | None  # [R, S] the mean over those members that attend
-
-
 class Ensemble(Generic[M]):
     """Models with the same vocabularies."""
 
@@ -83,24 +74,25 @@ class Ensemble(Generic[M]):
         pairs = zip(self.models, memory.parts, strict=True)
         return States(tuple(model.start(part) for model, part in pairs))
 
-    def step(self, tokens: Tensor, state: States, memory: Memories) -> Together:
+    def step(self, tokens: Tensor, state: States, memory: Memories) -> Step[States]:
+        """Log-probabilities, averaged; the attention's mean is over those members that attend."""
         steps = [
             model.step(tokens, own, part)
             for model, own, part in zip(self.models, state.parts, memory.parts, strict=True)
         ]
-        return Together(
+        return Step(
             self._average([torch.log_softmax(step.logits.float(), dim=-1) for step in steps]),
             States(tuple(step.state for step in steps)),
             _mean_attention(steps),
         )
 
-    def _average(self, chances: Sequence[Tensor]) -> Tensor:
-        every = torch.stack(list(chances))
+    def _average(self, log_probabilities: Sequence[Tensor]) -> Tensor:
+        every = torch.stack(list(log_probabilities))
         if self.mean == "logits":
             return every.mean(dim=0)
-        return torch.logsumexp(every, dim=0) - math.log(len(chances))
+        return torch.logsumexp(every, dim=0) - math.log(len(log_probabilities))
 
 
-def _mean_attention(steps: Sequence[Step]) -> Tensor | None:
+def _mean_attention(steps: Sequence[Step[State]]) -> Tensor | None:
     weights = [step.attention for step in steps if step.attention is not None]
     return torch.stack(weights).mean(dim=0) if weights else None

@@ -105,7 +105,7 @@ class Arranged:
             tuple(layer.begin(*state) for layer, state in zip(layers, states, strict=True))
         )
 
-    def step(self, tokens: Tensor, state: State, memory: Memory) -> Step:
+    def step(self, tokens: Tensor, state: State, memory: Memory) -> Step[State]:
         """Logits after one more token a row, as `Seq2Seq.step`."""
         outputs, first = self._first.step(self._table(tokens), state.layers[0])
         context, attention = self._attend(outputs, memory)

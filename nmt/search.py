@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.config import TranslateSettings
+from nmt.decoder import Step
 from nmt.errors import NmtError
 from nmt.subwords import BOS, EOS, PAD, UNK
 
@@ -53,22 +54,8 @@ class Memory(Selectable, Protocol):
 
 S = TypeVar("S", bound=Selectable)
 M = TypeVar("M", bound=Memory)
-S_co = TypeVar("S_co", bound=Selectable, covariant=True)
 Numbers = TypeVar("Numbers", float, NDArray[np.float64])
 M_contra = TypeVar("M_contra", bound=Memory, contravariant=True)
-
-
-class Step(Protocol[S_co]):
-    """What a model says about the next token."""
-
-    @property
-    def logits(self) -> Tensor: ...  # [R, V]
-
-    @property
-    def state(self) -> S_co: ...
-
-    @property
-    def attention(self) -> Tensor | None: ...  # [R, S], each row a distribution
 
 
 class Searchable(Protocol[M_contra, S]):
@@ -141,11 +128,11 @@ class SearchOptions(TranslateSettings):
         limit = (lengths * self.min_ratio).long().clamp(min=self.min_length) + 1
         return torch.minimum(limit, self.longest(lengths))
 
-    def rank(self, log_probability: Numbers, length: Numbers, coverage: Numbers) -> Numbers:
+    def rank(self, log_probability: Numbers, length: Numbers, log_coverage: Numbers) -> Numbers:
         """A finished hypothesis's score, or those of many; `length` counts EOS."""
         norm = length if self.length_norm == "power" else (5 + length) / 6
         score: Numbers = log_probability / norm**self.length_penalty
-        return score + self.word_reward * length + self.coverage_penalty * coverage
+        return score + self.word_reward * length + self.coverage_penalty * log_coverage
 
     @property
     def watches(self) -> bool:
@@ -160,8 +147,8 @@ class Hypothesis:
     ids: tuple[int, ...]
     log_probability: float  # of all its tokens, EOS included
     score: float  # what it is ranked by
-    coverage: float = 0.0  # Σ_s log min(Σ_t a(t,s), 1), where the attention was watched
-    tokens: tuple[float, ...] = ()  # log-probability of each, EOS included
+    log_coverage: float = 0.0  # Σ_s log min(Σ_t a(t,s), 1), where the attention was watched
+    token_log_probabilities: tuple[float, ...] = ()  # EOS included
     attention: np.ndarray | None = field(default=None, compare=False)  # [|ids| + 1, S], with EOS
 
 
@@ -212,8 +199,7 @@ def sample(
     Args:
         noise: uniform numbers below 1, one for each sentence, draw and position: [B, K, ≥ L].
     """
-    draws = _Draws(model.start(memory), memory, options, fewest, guides)
-    draws.noise = noise.to(memory.lengths.device)
+    draws = _Draws(model.start(memory), memory, options, fewest, guides, noise)
     while len(draws.sentences):
         draws.advance(model.step(draws.tokens, draws.state, draws.memory))
     return draws.finished()
@@ -233,15 +219,15 @@ def force(
     for row, ids in enumerate(targets):
         padded[row, : len(ids) + 1] = torch.tensor([*ids, EOS])
     before = torch.full((len(targets),), BOS, device=device)
-    chances, watched = [], []
+    log_probabilities, watched = [], []
     for following in padded.unbind(1):
         step = model.step(before, state, memory)
         likely = torch.log_softmax(step.logits.float(), dim=-1)
-        chances.append(likely.gather(1, following.unsqueeze(1)).squeeze(1))
+        log_probabilities.append(likely.gather(1, following.unsqueeze(1)).squeeze(1))
         if options.watches and step.attention is not None:
             watched.append(step.attention)
         before, state = following, step.state
-    every = torch.stack(chances, dim=1)
+    every = torch.stack(log_probabilities, dim=1)
     attention = torch.stack(watched, dim=1) if watched else None
     return [
         _hypothesis(
@@ -257,29 +243,20 @@ def force(
 
 def _hypothesis(
     ids: Sequence[int],
-    chances: Sequence[float],
+    log_probabilities: Sequence[float],
     attention: Tensor | None,
     source: int,
     options: SearchOptions,
 ) -> Hypothesis:
-    """Put a hypothesis together; `chances` and `attention` have a row for EOS as well."""
-    total, coverage = math.fsum(chances), 0.0
+    """Put a hypothesis together; `log_probabilities` and `attention` have a row for EOS as well."""
+    total, log_coverage = math.fsum(log_probabilities), 0.0
     if attention is not None:
         attention = attention[:, :source].float()
         covered = attention.sum(dim=0).clamp(1e-9, 1.0)
-        coverage = float(covered.log().sum())
-    score = options.rank(total, len(chances), coverage)
-    kept = attention.cpu().numpy() if attention is not None and options.attention else None
-    return Hypothesis(tuple(ids), total, score, coverage, tuple(chances), kept)
-
-
-@dataclass(frozen=True)
-class _Spread(Generic[S]):
-    """A step's rows, repeated."""
-
-    logits: Tensor
-    state: S
-    attention: Tensor | None
+        log_coverage = float(covered.log().sum())
+    score = options.rank(total, len(log_probabilities), log_coverage)
+    kept = attention.cpu().numpy().copy() if attention is not None and options.attention else None
+    return Hypothesis(tuple(ids), total, score, log_coverage, tuple(log_probabilities), kept)
 
 
 @dataclass(frozen=True)
@@ -289,16 +266,16 @@ class _Ended:
     sentences: Tensor  # [N]
     lengths: Tensor  # [N] source subwords
     ids: Tensor  # [N, L]
-    chances: Tensor  # [N, L + 1]
+    log_probabilities: Tensor  # [N, L + 1]
     attention: Tensor | None  # [N, L + 1, S]
 
     def hypotheses(self, options: SearchOptions) -> Iterator[tuple[int, Hypothesis]]:
         """Each with the number of its sentence."""
         attention = self.attention.unbind(0) if self.attention is not None else repeat(None)
-        columns = (self.sentences, self.ids, self.chances, self.lengths)
+        columns = (self.sentences, self.ids, self.log_probabilities, self.lengths)
         parts = zip(*(column.tolist() for column in columns), attention, strict=False)
-        for sentence, ids, chances, length, watched in parts:
-            yield sentence, _hypothesis(ids, chances, watched, length, options)
+        for sentence, ids, log_probabilities, length, watched in parts:
+            yield sentence, _hypothesis(ids, log_probabilities, watched, length, options)
 
 
 def _size(sentences: int) -> int:
@@ -330,7 +307,9 @@ class _Rows(ABC, Generic[M, S]):
         self.limits = int(self.shortest.max()), int(self.longest.min())
         self.guides = {row: guide for row, guide in enumerate(guides) if guide}
         self.history = torch.empty(sentences, width, 0, dtype=torch.long, device=device)
-        self.chances = torch.empty(sentences, width, 0, device=device)  # log p of the history
+        self.log_probabilities = torch.empty(
+            sentences, width, 0, device=device
+        )  # log p of the history
         self.watched: Tensor | None = None  # [B, K, L, S] the attention's weights
         self.scores = self._first_scores(torch.zeros(sentences, width, device=device))
         self.tokens = torch.full((sentences,), BOS, device=device)  # [R]; at first one a sentence
@@ -349,7 +328,7 @@ class _Rows(ABC, Generic[M, S]):
             return step
         rows = self.sentences.repeat_interleave(self.options.beam)
         attention = None if step.attention is None else step.attention.index_select(0, rows)
-        return _Spread(step.logits.index_select(0, rows), step.state.select(rows), attention)
+        return Step(step.logits.index_select(0, rows), step.state.select(rows), attention)
 
     # --- what may follow --------------------------------------------------------------------------
 
@@ -359,11 +338,13 @@ class _Rows(ABC, Generic[M, S]):
         Returns:
             Both [B, K, V]; what must not follow is −inf in the first.
         """
-        chances = logits.float()  # normalised in place: a step's logits are large
-        chances = torch.log_softmax(chances, dim=-1, out=chances).view(*self.scores.shape, -1)
+        log_probabilities = logits.float()  # normalised in place: a step's logits are large
+        log_probabilities = torch.log_softmax(
+            log_probabilities, dim=-1, out=log_probabilities
+        ).view(*self.scores.shape, -1)
         length, options = self.history.shape[2] + 1, self.options
         plain = options.repetition_penalty == 1 and not self.guides
-        allowed = chances if plain else chances.clone()
+        allowed = log_probabilities if plain else log_probabilities.clone()
         for token in _NEVER if options.unknown else (*_NEVER, UNK):
             allowed[..., token] = -torch.inf
         if options.repetition_penalty != 1 and length > 1:
@@ -380,10 +361,10 @@ class _Rows(ABC, Generic[M, S]):
             allowed[last] = -torch.inf
             allowed[last, :, EOS] = end
         if self.guides:
-            self._hold_to_guides(allowed, chances)
-        return allowed, chances
+            self._hold_to_guides(allowed, log_probabilities)
+        return allowed, log_probabilities
 
-    def _hold_to_guides(self, allowed: Tensor, chances: Tensor) -> None:
+    def _hold_to_guides(self, allowed: Tensor, log_probabilities: Tensor) -> None:
         left = self.longest.sub(self.history.shape[2] + 1).tolist()
         for row, guide in self.guides.items():
             for beam, ids in enumerate(self._histories(row)):
@@ -391,7 +372,7 @@ class _Rows(ABC, Generic[M, S]):
                 if mask is not None:
                     held = allowed[row, beam].masked_fill(~mask, -torch.inf)
                     if bool(held.max() == -torch.inf):
-                        held = chances[row, beam].masked_fill(~mask, -torch.inf)
+                        held = log_probabilities[row, beam].masked_fill(~mask, -torch.inf)
                     allowed[row, beam] = held
 
     def _histories(self, row: int) -> list[tuple[int, ...]]:
@@ -407,13 +388,15 @@ class _Rows(ABC, Generic[M, S]):
 
     # --- bookkeeping ------------------------------------------------------------------------------
 
-    def _finish(self, where: Tensor, beams: Tensor, chances: Tensor, now: Tensor | None) -> None:
+    def _finish(
+        self, where: Tensor, beams: Tensor, log_probabilities: Tensor, now: Tensor | None
+    ) -> None:
         """Put aside the hypotheses that end here.
 
         Args:
             where: [B, C] which candidates do.
             beams: [B, C] the beams that they continue.
-            chances: [B, K, V] of the next token.
+            log_probabilities: [B, K, V] of the next token.
             now: [R, S] the attention of this step.
         """
         kept = where & (where.cumsum(dim=1) + self.counts.unsqueeze(1) <= self.options.beam)
@@ -432,7 +415,10 @@ class _Rows(ABC, Generic[M, S]):
                 self.sentences[row],
                 self.memory.lengths[row],
                 self.history[row, beam],
-                torch.cat((self.chances[row, beam], chances[row, beam, EOS, None]), dim=1),
+                torch.cat(
+                    (self.log_probabilities[row, beam], log_probabilities[row, beam, EOS, None]),
+                    dim=1,
+                ),
                 attention,
             )
         )
@@ -451,7 +437,7 @@ class _Rows(ABC, Generic[M, S]):
         scores: Tensor,
         beams: Tensor,
         tokens: Tensor,
-        chances: Tensor,
+        log_probabilities: Tensor,
         now: Tensor | None,
         state: S,
     ) -> None:
@@ -465,11 +451,13 @@ class _Rows(ABC, Generic[M, S]):
             going = torch.cat((going, company)).sort().values
         rows = (going.unsqueeze(1) * width + beams[going]).flatten()  # [R]
         shape = (len(going), width)
-        likely = chances[going.unsqueeze(1), beams[going], tokens[going]].unsqueeze(-1)
+        likely = log_probabilities[going.unsqueeze(1), beams[going], tokens[going]].unsqueeze(-1)
         self.history = torch.cat(
             (_rows(self.history, rows, shape), tokens[going].unsqueeze(-1)), dim=-1
         )
-        self.chances = torch.cat((_rows(self.chances, rows, shape), likely), dim=-1)
+        self.log_probabilities = torch.cat(
+            (_rows(self.log_probabilities, rows, shape), likely), dim=-1
+        )
         if now is not None:
             latest = now.index_select(0, rows).view(*shape, 1, now.shape[1])
             before = None if self.watched is None else _rows(self.watched, rows, shape)
@@ -508,7 +496,7 @@ class _Beams(_Rows[M, S]):
         """Score, choose, put finished hypotheses aside, and keep the rest."""
         groups, width = self.options.groups, self.options.beam // self.options.groups
         step = self._for_each_beam(step)
-        allowed, chances = self._allowed(step.logits)
+        allowed, log_probabilities = self._allowed(step.logits)
         scores, beams, tokens = self._candidates(allowed)
         for row, guide in self.guides.items():
             totals = self.scores[row].unsqueeze(-1) + allowed[row]
@@ -516,11 +504,18 @@ class _Beams(_Rows[M, S]):
                 scores[row, 0], beams[row, 0], tokens[row, 0] = chosen
         ended, now = tokens == EOS, self._now(step)  # [B, G, C]
         best = (ended & (scores > -torch.inf))[..., :width]
-        self._finish(best.flatten(1), beams[..., :width].flatten(1), chances, now)
+        self._finish(best.flatten(1), beams[..., :width].flatten(1), log_probabilities, now)
         scores, order = scores.masked_fill(ended, -torch.inf).topk(width, dim=2)
         beams, tokens = beams.gather(2, order), tokens.gather(2, order)
         flat = (len(scores), groups * width)
-        self._keep(scores.view(flat), beams.view(flat), tokens.view(flat), chances, now, step.state)
+        self._keep(
+            scores.view(flat),
+            beams.view(flat),
+            tokens.view(flat),
+            log_probabilities,
+            now,
+            step.state,
+        )
 
     def _candidates(self, allowed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The 2·K/G best continuations [B, G, C] of each group: their scores, beams and tokens."""
@@ -545,26 +540,26 @@ class _Beams(_Rows[M, S]):
         return torch.stack(scores, dim=1), place // size, place % size
 
 
-def _largest(before: Tensor, chances: Tensor, count: int) -> Tensor:
-    """Where the largest of `before` [B, K] + `chances` [B, K, V] are: [B, count] in K·V.
+def _largest(before: Tensor, log_probabilities: Tensor, count: int) -> Tensor:
+    """Where the largest of `before` [B, K] + `log_probabilities` [B, K, V] are: [B, count] in K·V.
 
     They are in those blocks of tokens whose largest ones are the largest, so that most of the
     vocabulary is looked at no more than once.
     """
-    size = chances.shape[2]
+    size = log_probabilities.shape[2]
     whole = size - size % _BLOCK
     if size < 4 * _BLOCK:
-        totals = (before.unsqueeze(2) + chances).flatten(1)
+        totals = (before.unsqueeze(2) + log_probabilities).flatten(1)
         return totals.topk(min(count, totals.shape[1]), dim=1).indices
-    blocks = [chances[..., :whole].unflatten(2, (-1, _BLOCK)).amax(dim=3)]
+    blocks = [log_probabilities[..., :whole].unflatten(2, (-1, _BLOCK)).amax(dim=3)]
     if whole < size:
-        blocks.append(chances[..., whole:].amax(dim=2, keepdim=True))
+        blocks.append(log_probabilities[..., whole:].amax(dim=2, keepdim=True))
     maxima = torch.cat(blocks, dim=2) + before.unsqueeze(2)  # [B, K, V / block]
     block = maxima.flatten(1).topk(count, dim=1).indices
     beam, first = block // maxima.shape[2], block % maxima.shape[2] * _BLOCK
     token = first.unsqueeze(2) + torch.arange(_BLOCK, device=block.device)  # [B, count, block]
     place = (beam * size).unsqueeze(2) + token.clamp(max=size - 1)
-    totals = chances.flatten(1).gather(1, place.flatten(1)).view(place.shape)
+    totals = log_probabilities.flatten(1).gather(1, place.flatten(1)).view(place.shape)
     totals = totals + before.gather(1, beam).unsqueeze(2)
     if whole < size:
         totals.masked_fill_(token >= size, -torch.inf)
@@ -574,7 +569,17 @@ def _largest(before: Tensor, chances: Tensor, count: int) -> Tensor:
 class _Draws(_Rows[M, S]):
     """Sampling: every beam goes its own way."""
 
-    noise: Tensor  # [B, K, ≥ L]
+    def __init__(
+        self,
+        state: S,
+        memory: M,
+        options: SearchOptions,
+        fewest: int,
+        guides: Sequence[Guide | None],
+        noise: Tensor,
+    ) -> None:
+        super().__init__(state, memory, options, fewest, guides)
+        self.noise = noise.to(memory.lengths.device)  # [B, K, ≥ L]
 
     def _first_scores(self, zeros: Tensor) -> Tensor:
         return zeros
@@ -582,25 +587,25 @@ class _Draws(_Rows[M, S]):
     def advance(self, step: Step[S]) -> None:
         """Draw a token for each row, and put aside the rows that ended."""
         step = self._for_each_beam(step)
-        allowed, chances = self._allowed(step.logits)
+        allowed, log_probabilities = self._allowed(step.logits)
         tokens, now = self._drawn(allowed), self._now(step)
         beams = torch.arange(self.options.beam, device=tokens.device).expand_as(tokens)
         ended = tokens == EOS
-        self._finish(ended & (self.scores > -torch.inf), beams, chances, now)
+        self._finish(ended & (self.scores > -torch.inf), beams, log_probabilities, now)
         scores = self.scores.masked_fill(ended, -torch.inf)
-        self._keep(scores, beams, tokens, chances, now, step.state)
+        self._keep(scores, beams, tokens, log_probabilities, now, step.state)
 
     def _drawn(self, allowed: Tensor) -> Tensor:
         """One token a row, by the inverse of the distribution function: [B, K]."""
         options, length = self.options.sampling or Sampling(), self.history.shape[2]
         likely, order = (allowed / options.temperature).sort(dim=-1, descending=True, stable=True)
-        chances = torch.softmax(likely, dim=-1)
+        probabilities = torch.softmax(likely, dim=-1)
         if options.top_k:
-            chances[..., options.top_k :] = 0.0
+            probabilities[..., options.top_k :] = 0.0
         if options.top_p < 1:
-            before = chances.cumsum(dim=-1) - chances
-            chances = chances.masked_fill(before >= options.top_p, 0.0)
-        heaps = chances.cumsum(dim=-1)
+            before = probabilities.cumsum(dim=-1) - probabilities
+            probabilities = probabilities.masked_fill(before >= options.top_p, 0.0)
+        heaps = probabilities.cumsum(dim=-1)
         level = self.noise[..., length].unsqueeze(-1) * heaps[..., -1:]
         place = (heaps <= level).sum(dim=-1, keepdim=True).clamp(max=heaps.shape[-1] - 1)
         return order.gather(-1, place).squeeze(-1)

@@ -284,7 +284,11 @@ def scored_line(
     Args:
         pieces: the target's subwords, if the log-probability of each is wanted.
     """
-    each = [] if pieces is None else list(zip([*pieces, "</s>"], found.tokens, strict=True))
+    each = (
+        []
+        if pieces is None
+        else list(zip([*pieces, "</s>"], found.token_log_probabilities, strict=True))
+    )
     if form == "jsonl":
         record: dict[str, object] = {
             "source": source,

@@ -105,7 +105,10 @@ def tune(
         decode = translator.vocabulary.target.decode
         found = translator.hypotheses(sources)
         return Candidates.of(
-            [[(h.log_probability, len(h.ids) + 1.0, h.coverage) for h in each] for each in found],
+            [
+                [(h.log_probability, len(h.ids) + 1.0, h.log_coverage) for h in each]
+                for each in found
+            ],
             [[decode(h.ids) for h in each] for each in found],
             references,
             metric,
@@ -135,8 +138,8 @@ def tune(
 
 def _chosen(candidates: Candidates, settings: TranslateSettings) -> Array:
     """The counts of each line's best candidate by these settings: [N, ...]."""
-    log_probability, length, coverage = np.moveaxis(candidates.features, -1, 0)
-    return candidates.best(SearchOptions.of(settings).rank(log_probability, length, coverage))
+    log_probability, length, log_coverage = np.moveaxis(candidates.features, -1, 0)
+    return candidates.best(SearchOptions.of(settings).rank(log_probability, length, log_coverage))
 
 
 def _grid(settings: TranslateSettings, candidates: Candidates) -> list[TranslateSettings]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.decoder import Step
 from nmt.ensemble import Ensemble, Mean
 
 ONE = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.2, 0.6]])  # two rows, three tokens
@@ -27,13 +28,6 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Step:
-    logits: Tensor
-    state: Rows
-    attention: Tensor | None
-
-
-@dataclass(frozen=True)
 class Member:
     """It says the same at every step, with logits that are off by a constant of its own."""
 
@@ -47,7 +41,7 @@ class Member:
     def start(self, memory: Rows) -> Rows:
         return memory
 
-    def step(self, tokens: Tensor, state: Rows, memory: Rows) -> Step:
+    def step(self, tokens: Tensor, state: Rows, memory: Rows) -> Step[Rows]:
         assert torch.equal(state.lengths, memory.lengths)  # each has its own
         return Step(self.probabilities.log() + self.number, state, self.attention)
 

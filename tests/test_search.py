@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.decoder import Step
 from nmt.search import Hypothesis, Sampling, SearchOptions, force, sample, search
 from nmt.subwords import BOS, EOS, UNK
 
@@ -35,20 +36,13 @@ class State:
         return State(self.keys[rows])
 
 
-@dataclass(frozen=True)
-class Step:
-    logits: Tensor
-    state: State
-    attention: Tensor | None = None
-
-
 class Scripted:
     """Logits that are a fixed random function of the sentence and the whole history."""
 
     def start(self, memory: Memory) -> State:
         return State(memory.seeds.clone())
 
-    def step(self, tokens: Tensor, state: State, memory: Memory) -> Step:
+    def step(self, tokens: Tensor, state: State, memory: Memory) -> Step[State]:
         keys = (state.keys * 31 + tokens * 7 + 1) % 100_003
         generators = [torch.Generator().manual_seed(int(key) + 1) for key in keys]
         attention = torch.stack([torch.rand(SOURCE, generator=g) for g in generators])
@@ -256,7 +250,10 @@ def test_attention_follows_its_hypothesis() -> None:
         for mine, theirs in zip(each, forced, strict=True):
             assert mine.attention is not None and theirs.attention is not None
             assert np.allclose(mine.attention, theirs.attention)
-            assert mine.tokens == pytest.approx(theirs.tokens, abs=1e-5)
+            assert mine.attention.base is None  # nothing of the others is kept with it
+            assert mine.token_log_probabilities == pytest.approx(
+                theirs.token_log_probabilities, abs=1e-5
+            )
 
 
 # --- forced and drawn -----------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def test_forced_is_what_search_gave(translator: Translator) -> None:
 
 def test_every_pair_has_a_score_blank_ones_too(translator: Translator) -> None:
     found = translator.score(["ba ce", "", "ba " * 300], ["ba ce", "", "ba " * 300])
-    assert [len(h.tokens) for h in found][:2] == [len(found[0].ids) + 1, 1]
+    assert [len(h.token_log_probabilities) for h in found][:2] == [len(found[0].ids) + 1, 1]
     assert all(h.log_probability < 0 for h in found)
 
 
