@@ -4,7 +4,7 @@ The weights are found by minimum error rate training (Och 2003): along a line th
 weights, the choice changes only where the lines of two candidates cross, so the best place on it
 is found exactly, however rugged the metric is.
 
-    N lines, K candidates, F features, C counts of a metric
+    N lines, K candidates, F features
 """
 
 from __future__ import annotations

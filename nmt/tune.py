@@ -12,6 +12,8 @@ same.
 A validation set is a sample, and of many settings one is always ahead by chance. So of all that are
 within `MARGIN` of the best the simplest is taken, and it replaces what is stored only if it is
 better by more than that, and in `CERTAIN` of all resamplings of the lines (paired bootstrap).
+
+    N lines, K candidates of each
 """
 
 from __future__ import annotations
