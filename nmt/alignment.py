@@ -63,7 +63,8 @@ def coverage(parts: Sequence[Attention]) -> float:
 
 def text_of(pieces: Iterable[str]) -> str:
     """Subwords put together, as SentencePiece does it."""
-    return "".join(pieces).replace(_MARK, " ").strip(" ")
+    text = "".join(pieces).replace(_MARK, " ").strip(" ")
+    return text.replace("\n", " ").replace("\r", " ")
 
 
 def _numbers(pieces: Sequence[str], first: int) -> list[int]:
