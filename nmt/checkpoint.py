@@ -161,7 +161,8 @@ def load(path: Path, device: torch.device) -> Trained:
         model = Seq2Seq(settings.model, len(vocabulary.source), len(vocabulary.target))
     tensors, _ = read_tensors(run.model)
     # Copies: the file, which is mapped, may be written over while the model is at work.
-    restore(model, {name: tensor.clone() for name, tensor in tensors.items()}, run.model)
+    whole = {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}
+    restore(model, whole, run.model)
     return Trained(run, settings, vocabulary, Manifest.load(path), model.to(device).eval())
 
 
@@ -192,7 +193,7 @@ def restore(model: Seq2Seq, tensors: Mapping[str, Tensor], path: Path) -> None:
     if odd:
         raise RunError(
             f"{path}: its weights do not fit config.toml ({odd[0]}; {len(odd)} in all)",
-            "one of the two files is from another run",
+            "one of the two files is from another run, or another version of nmt wrote them",
         )
     of = {id(parameter): tensors[name] for name, parameter in wanted.items()}
     every = {name: of[id(p)] for name, p in model.named_parameters(remove_duplicate=False)}

@@ -435,10 +435,12 @@ def translate(
     for what, asked_for in (("alignments", aligned), ("marks", flag_below is not None)):
         if asked_for and format is FormatName.text:
             raise SettingsError(f"plain text has no place for {what}", "use --format tsv or jsonl")
-    if replace_unknown and prefix_column:
-        raise SettingsError(
-            "--replace-unknown would change given beginnings", "leave it or --prefix-column out"
-        )
+    for option, given_words in (("--prefix-column", prefix_column), ("--terms", terms)):
+        if replace_unknown and given_words:
+            raise SettingsError(
+                f"--replace-unknown would change what {option} asks for",
+                f"leave it or {option} out",
+            )
     if attention_plot and str(attention_plot) != "-":
         refuse_unknown_kind(attention_plot)
     watched = aligned or replace_unknown or attention_plot is not None
@@ -861,11 +863,13 @@ def _board(folder: Path | None, run: Path) -> TensorBoardView | None:
 def _importing() -> Iterator[None]:
     """Importing torch makes a million objects that stay: to look for garbage among them, meanwhile
     and once more at the end of the process, takes a third as long as the import itself."""
+    there = "torch" in sys.modules
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
+        if not there:
+            gc.freeze()
         gc.enable()
 
 

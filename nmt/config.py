@@ -24,11 +24,16 @@ from msgspec import Meta
 
 from nmt.errors import SettingsError
 
-Natural = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
+Natural = Annotated[int, Meta(ge=0, le=1 << 40)]
+Positive = Annotated[int, Meta(ge=1, le=1 << 40)]
+Width = Annotated[int, Meta(ge=1, le=1_000)]
+Length = Annotated[int, Meta(ge=0, le=1_000_000)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
-NonNegative = Annotated[float, Meta(ge=0)]
-Above = Annotated[float, Meta(gt=0)]
+NonNegative = Annotated[float, Meta(ge=0, le=1e12)]
+Above = Annotated[float, Meta(gt=0, le=1e12)]
+Extra = Annotated[int, Meta(ge=1, le=1_000_000)]
+Ratio = Annotated[float, Meta(ge=0, le=1_000)]
+RatioAbove = Annotated[float, Meta(gt=0, le=1_000)]
 Vocabulary = Annotated[int, Meta(ge=16, le=65_536)]
 Strength = Annotated[float, Meta(ge=0, le=10)]
 Weight = Annotated[float, Meta(ge=-10, le=10)]
@@ -109,20 +114,20 @@ class TrainSettings:
 class TranslateSettings:
     """The search, unless a command's option says otherwise. All lengths are in subwords."""
 
-    beam: Positive = 5  # hypotheses kept alive for each sentence; 1: greedy
+    beam: Width = 5  # hypotheses kept alive for each sentence; 1: greedy
     length_norm: Literal["power", "gnmt"] = "power"  # of a length n: n, or (5 + n) / 6
     length_penalty: Strength = 1.0  # a hypothesis is ranked by log-probability / norm^this
     word_reward: Weight = 0.0  # ... plus this for each subword
     coverage_penalty: Weight = 0.0  # ... plus this times log of what attention gave each source one
-    min_length: Natural = 0  # shortest output, in subwords
-    min_ratio: NonNegative = 0.0  # ... as a multiple of the source; the longer of the two holds
-    max_length: Natural = 0  # longest output, in subwords; 0: no such limit
-    max_ratio: Above = 2.0  # ... as a multiple of the source; the shorter of the two holds
-    max_extra: Positive = 20  # ... plus this, for short sources
+    min_length: Length = 0  # shortest output, in subwords
+    min_ratio: Ratio = 0.0  # ... as a multiple of the source; the longer of the two holds
+    max_length: Length = 0  # longest output, in subwords; 0: no such limit
+    max_ratio: RatioAbove = 2.0  # ... as a multiple of the source; the shorter of the two holds
+    max_extra: Extra = 20  # ... plus this, for short sources
     no_repeat_ngram: Natural = 0  # no run of so many subwords occurs twice; 0: any may
     repetition_penalty: Factor = 1.0  # log-probabilities of subwords that occurred are times this
-    groups: Positive = 1  # of beams that avoid each other's subwords (Vijayakumar et al. 2018)
-    diversity: NonNegative = 0.5  # what a subword costs for each earlier group that chose it
+    groups: Width = 1  # of beams that avoid each other's subwords (Vijayakumar et al. 2018)
+    diversity: Strength = 0.5  # what a subword costs for each earlier group that chose it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -429,6 +429,8 @@ class _Rows(ABC, Generic[M, S]):
         for ended in self.ended:
             for sentence, hypothesis in ended.hypotheses(self.options):
                 found[sentence].append(hypothesis)
+        if self.options.groups > 1:  # which may have found the same
+            found = [list(dict.fromkeys(each)) for each in found]
         best = self.options.best or self.options.beam
         return [sorted(each, key=lambda h: -h.score)[:best] for each in found]
 
@@ -558,7 +560,7 @@ def _largest(before: Tensor, log_probabilities: Tensor, count: int) -> Tensor:
     block = maxima.flatten(1).topk(count, dim=1).indices
     beam, first = block // maxima.shape[2], block % maxima.shape[2] * _BLOCK
     token = first.unsqueeze(2) + torch.arange(_BLOCK, device=block.device)  # [B, count, block]
-    place = (beam * size).unsqueeze(2) + token.clamp(max=size - 1)
+    place = (beam * size).unsqueeze(2) + token.where(token < size, PAD)
     totals = log_probabilities.flatten(1).gather(1, place.flatten(1)).view(place.shape)
     totals = totals + before.gather(1, beam).unsqueeze(2)
     if whole < size:

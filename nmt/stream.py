@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import queue
 import threading
 import time
@@ -178,7 +179,7 @@ class Layout:
             return [json.dumps(self._record(translation), ensure_ascii=False)]
         # Exactly `best` candidates, so that every line of input has as many lines of output.
         candidates = [*translation.candidates[: self.best]]
-        candidates += [Candidate("", 0.0, 0.0)] * (self.best - len(candidates))
+        candidates += [Candidate("", -math.inf, -math.inf)] * (self.best - len(candidates))
         if self.form == "text":
             return [candidate.text for candidate in candidates]
         return ["\t".join(self._fields(translation.source, each)) for each in candidates]

@@ -22,7 +22,7 @@ _SPELLED_OUT = 12  # numbers up to this are often written as words
 _STUTTER = re.compile(r"(\w{1,8}?)\1{7,}")  # within a word, eight times
 _ADDRESS = re.compile(
     r"(?:https?://|www\.)[a-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+"
-    r"|[a-z0-9._%+\-]+@[a-z0-9\-]+(?:\.[a-z0-9\-]+)+",
+    r"|(?<![a-z0-9._%+\-])[a-z0-9._%+\-]+@[a-z0-9\-]+(?:\.[a-z0-9\-]+)+",
     re.IGNORECASE,
 )
 _AROUND = ".,;:!?()[]'"  # of an address; these belong to the sentence

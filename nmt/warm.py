@@ -324,7 +324,11 @@ class _Door:
 
     def _watch(self) -> None:
         while True:
-            connection, _ = self._listener.accept()
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:  # too many files are open, say
+                time.sleep(_NO_DATA_YET)
+                continue
             try:
                 connection.settimeout(_PATIENCE)
                 _, content = _receive(connection)
@@ -336,7 +340,7 @@ class _Door:
                 else:
                     _send(connection, _BUSY)
                     connection.close()
-            except (OSError, ValueError):  # who left again
+            except (OSError, ValueError, KeyError, TypeError):  # who left again, or talks nonsense
                 connection.close()
 
 
@@ -344,30 +348,29 @@ def _attend(visitor: Visitor, run: Run, memory: Memory) -> int:
     """Run what a visitor asks for; whatever becomes of it, others can come."""
     connection, request = visitor.connection, visitor.request
     connection.settimeout(None)
-    code = 0
-    with contextlib.suppress(OSError):  # the visitor is gone
+    code = 1
+    # An OSError: the visitor is gone, or we cannot go where it stands.
+    with contextlib.suppress(OSError), _in_place_of(connection, request):
         _send(connection, _READY)
-        with _in_place_of(connection, request):
-            try:
-                code = run(request["arguments"], memory)
-            except Exception:
-                traceback.print_exc()
-                code = 1
+        try:
+            code = run(request["arguments"], memory)
+        except Exception:
+            traceback.print_exc()
     return code
 
 
 @contextmanager
 def _in_place_of(connection: socket.socket, request: dict[str, Any]) -> Iterator[None]:
     """Stand where the visitor stands: streams, folder, and what the environment says of looks."""
-    kept = sys.stdin, sys.stdout, sys.stderr
+    kept, one_at_a_time = (sys.stdin, sys.stdout, sys.stderr), threading.Lock()
+    os.chdir(request["folder"])
     out, err = (
-        io.BufferedWriter(_Output(connection, kind, terminal), _CHUNK)
+        io.BufferedWriter(_Output(connection, kind, terminal, one_at_a_time), _CHUNK)
         for kind, terminal in zip((_OUT, _ERR), request["terminal"], strict=True)
     )
     for name in _SHOWING:
         os.environ.pop(name, None)
     os.environ |= request["shown"]
-    os.chdir(request["folder"])
     sys.stdin = io.TextIOWrapper(io.BufferedReader(_Input(connection)))
     sys.stdout = io.TextIOWrapper(out, encoding="utf-8", errors="replace", newline="\n")
     sys.stderr = io.TextIOWrapper(err, encoding="utf-8", errors="replace", newline="\n")
@@ -422,10 +425,13 @@ class _Input(io.RawIOBase):
 
 
 class _Output(io.RawIOBase):
-    """A visitor's stdout or stderr."""
+    """A visitor's stdout or stderr. Two threads may write to them: a message goes out whole."""
 
-    def __init__(self, connection: socket.socket, kind: int, terminal: bool) -> None:
+    def __init__(
+        self, connection: socket.socket, kind: int, terminal: bool, one_at_a_time: threading.Lock
+    ) -> None:
         self._connection, self._kind, self._terminal = connection, kind, terminal
+        self._one_at_a_time = one_at_a_time
 
     def writable(self) -> bool:
         return True
@@ -435,7 +441,8 @@ class _Output(io.RawIOBase):
 
     def write(self, data: Any, /) -> int:
         content = bytes(data)
-        _send(self._connection, self._kind, content)
+        with self._one_at_a_time:
+            _send(self._connection, self._kind, content)
         return len(content)
 
 

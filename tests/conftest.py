@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -56,6 +57,7 @@ def nmt(*arguments: str | Path, stdin: bytes = b"") -> Result:
     """Run a command in this process, as the shell would."""
     out, err = io.BytesIO(), io.BytesIO()
     kept = sys.stdin, sys.stdout, sys.stderr
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)))
     sys.stdout = io.TextIOWrapper(out, encoding="utf-8", newline="\n", write_through=True)
     sys.stderr = io.TextIOWrapper(err, encoding="utf-8", newline="\n", write_through=True)
@@ -64,6 +66,8 @@ def nmt(*arguments: str | Path, stdin: bytes = b"") -> Result:
         return Result(code, out.getvalue(), err.getvalue().decode())
     finally:
         sys.stdin, sys.stdout, sys.stderr = kept
+        for number, handler in handlers.items():  # an error leaves them ignored
+            signal.signal(number, handler)
 
 
 RUN_SETTINGS = {"train__max_steps": 150, "train__validate_every": 50}  # of the fixture `run`
