@@ -20,11 +20,12 @@ from torch import Tensor
 
 from nmt.alignment import Attention, replace_unknown, text_of
 from nmt.batches import SHORTEST, pad_sources, rounded
+from nmt.choices import Precision
 from nmt.clean import is_blank
 from nmt.constraints import Terminology
 from nmt.device import autocast
 from nmt.ensemble import Ensemble
-from nmt.inference import Precision, arranged
+from nmt.inference import arranged
 from nmt.mbr import expected_utilities, probabilities
 from nmt.metrics import Metric
 from nmt.model import Seq2Seq

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from nmt.alignment import subword_links, word_links
 from nmt.checkpoint import load
+from nmt.choices import Mean, Precision
 from nmt.device import Device
-from nmt.ensemble import Ensemble, Mean
-from nmt.inference import Precision
+from nmt.ensemble import Ensemble
+from nmt.formats import Layout
 from nmt.plan import Piece, split_long
 from nmt.search import Sampling, SearchOptions
-from nmt.stream import Layout, _raw_lines, translate_stream
+from nmt.stream import _raw_lines, translate_stream
 from nmt.translate import Candidate, Translation, Translator
 
 
