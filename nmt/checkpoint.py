@@ -32,8 +32,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nmt import __version__
+from nmt.choices import Mean
 from nmt.config import Settings, settings_from
-from nmt.ensemble import Ensemble, Mean
+from nmt.ensemble import Ensemble
 from nmt.errors import RunError, SettingsError
 from nmt.files import PART, cannot_write, replacing, replacing_folder, write_text
 from nmt.manifest import MANIFEST, Manifest

@@ -7,9 +7,11 @@ belongs to results.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from nmt.manifest import Manifest
     from nmt.prepare import Working
     from nmt.recipe import Ready
+    from nmt.translate import Translation
 
 _PLAIN_EVERY = 15.0  # seconds between two plain progress lines
+_PICTURES = 50  # of attention
 
 
 class Console:
@@ -65,6 +69,10 @@ class Console:
             _stderr().print(text, markup=False, soft_wrap=True, highlight=False)
         except BrokenPipeError:  # nobody listens: no reason to stop working
             self._unheard = True
+
+
+console = Console()
+"""The one of this process."""
 
 
 def _stderr() -> Rich:
@@ -293,6 +301,41 @@ class TrainingView:
             self._bar.console.print(text, markup=False, highlight=False)
         else:
             self.console.say(text)
+
+
+# --- translating --------------------------------------------------------------------------------
+
+
+class AttentionView:
+    """Draws the attention of the best candidate of each line."""
+
+    def __init__(self, console: Console, file: Path) -> None:
+        """Args: file: of the first line; FILE-2, FILE-3, … of the others; `-`: on stderr."""
+        self.console, self.file = console, file
+
+    def show(self, number: int, translation: Translation) -> None:
+        """Draw a line; numbers begin at 1."""
+        from nmt.heatmap import chart, draw
+
+        attention = translation.candidates[0].attention
+        if not attention:
+            return
+        if str(self.file) == "-":
+            self.console.say(chart(attention, shutil.get_terminal_size().columns))
+            return
+        if number > _PICTURES:
+            if number == _PICTURES + 1:
+                self.console.warn(f"no more pictures after {_PICTURES} lines")
+            return
+        path = self.file
+        if number > 1:
+            path = path.with_stem(f"{path.stem}-{number}")
+        if not draw(attention, path):
+            self.console.warn(f"{path}: no font that is installed has all its characters; try .svg")
+        self.console.say(f"drawn: {path}")
+
+
+# --- what several views need --------------------------------------------------------------------
 
 
 def _live_bar(transient: bool) -> Bar:

@@ -12,13 +12,12 @@ import os
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
+from nmt.choices import Precision
 from nmt.errors import SettingsError
-
-Precision = Literal["fp32", "bf16"]
 
 _TRIAL = 512  # size of the trial product
 _WORTH_IT = 1.3  # bf16 must be this many times faster

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from nmt.batches import SHORTEST, pad_sources, rounded
+from nmt.choices import Precision
 from nmt.device import autocast
 from nmt.ensemble import Ensemble
-from nmt.inference import Precision, arranged
+from nmt.inference import arranged
 from nmt.model import Seq2Seq
 from nmt.search import Guide, Hypothesis, Searchable, SearchOptions, force, sample, search
 from nmt.subwords import Ids

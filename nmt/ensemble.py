@@ -12,14 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from nmt.choices import Mean
 from nmt.decoder import State, Step
-
-Mean = Literal["probabilities", "logits"]
 
 
 class Member(Protocol):

@@ -4,8 +4,9 @@ perplexity. Where many candidates are compared nmt.metrics counts the same numbe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from sacrebleu.metrics.bleu import BLEU
@@ -14,12 +15,14 @@ from sacrebleu.metrics.ter import TER
 
 from nmt.batches import Batch, grouped
 from nmt.clean import is_blank
-from nmt.corpus import Pair
+from nmt.corpus import Pair, read_lines
 from nmt.device import autocast
+from nmt.errors import CorpusError
 from nmt.loss import Loss, cross_entropy
 from nmt.model import Seq2Seq
 from nmt.subwords import Ids, Vocabulary
 
+_NAMES = {"bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
 _TOKENS = 2_000  # target subwords whose perplexity is computed together
 
 
@@ -106,3 +109,38 @@ def encode(pairs: Sequence[Pair], vocabulary: Vocabulary, longest: int) -> Encod
     return Encoded(
         [sources[i] for i in rows], [targets[i] for i in rows], left_out=len(pairs) - len(rows)
     )
+
+
+def translations_in(file: Path, pairs: int) -> list[str]:
+    """The lines of a file, one for each pair.
+
+    Raises:
+        CorpusError: it cannot be read, or has another number of lines.
+    """
+    lines = list(read_lines(file))
+    if len(lines) != pairs:
+        raise CorpusError(
+            f"has {len(lines)} lines and the corpus {pairs} pairs",
+            "give one translation for each pair, in order",
+            path=file,
+        )
+    return lines
+
+
+# --- for people and for programs ----------------------------------------------------------------
+
+
+def as_rows(
+    scores: Mapping[str, Score], perplexity: float, sentences: int
+) -> list[tuple[str, ...]]:
+    """Name, score, and what it means."""
+    rows = [(_NAMES[name], f"{each.score:.2f}", each.signature) for name, each in scores.items()]
+    shown = "none" if math.isnan(perplexity) else f"{perplexity:.3f}"
+    rows.append(("perplexity", shown, "per target subword"))
+    return [*rows, ("sentences", f"{sentences}", "")]
+
+
+def as_record(scores: Mapping[str, Score], perplexity: float, sentences: int) -> dict[str, object]:
+    """The same, for programs."""
+    each = {name: asdict(score) for name, score in scores.items()}
+    return {**each, "perplexity": perplexity, "sentences": sentences}

@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -25,6 +25,12 @@ from nmt.errors import NmtError
 
 PART = ".part"
 """How the temporary names end; they begin with a dot."""
+
+
+class Readable(Protocol):
+    """An unbuffered source: `read` returns what is there, b"" only at the end."""
+
+    def read(self, size: int, /) -> bytes | None: ...
 
 
 @contextmanager

@@ -18,22 +18,21 @@ many rows there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from nmt.attention import MultiHead
 from nmt.cells import Recurrent
+from nmt.choices import Precision, PrecisionChoice
 from nmt.config import ModelSettings
 from nmt.decoder import Memory, State, Step
 from nmt.device import autocast
+from nmt.errors import SettingsError
 from nmt.model import Seq2Seq
-
-Precision = Literal["fp32", "bf16", "int8"]
 
 _LARGEST_TABLE = 1 << 26  # numbers in the table of subwords; more are computed when needed
 _VECTORS = 32  # float32 numbers that torch takes at once, or a multiple of them
@@ -48,22 +47,38 @@ _UNDERSTOOD = {
 
 
 def arranged(model: Seq2Seq, precision: Precision) -> Seq2Seq | Arranged:
-    """The model laid out for this precision; the model itself on a GPU, or where a setting that
-    the arrangement knows nothing of is not at its default."""
-    on_cpu = next(model.parameters()).device.type == "cpu"
-    return Arranged(model, precision) if on_cpu and _is_understood(model.settings) else model
+    """The model laid out for this precision; the model itself where that cannot be done."""
+    return model if _obstacle(model) else Arranged(model, precision)
 
 
-def fastest(model: Seq2Seq) -> Precision:
-    """The fastest arithmetic that costs no quality to speak of (docs/performance.md): 8-bit
-    integers where this CPU sums them as it should, float32 elsewhere."""
-    on_cpu = next(model.parameters()).device.type == "cpu"
-    return "int8" if on_cpu and _has_exact_integers() else "fp32"
+def precision_for(models: Sequence[Seq2Seq], choice: PrecisionChoice) -> Precision:
+    """The arithmetic of a search with these models.
+
+    `auto` is the fastest that costs no quality to speak of (docs/performance.md): 8-bit integers
+    where these models can have them and this CPU sums them as it should, float32 elsewhere.
+
+    Raises:
+        SettingsError: integers are asked for and cannot be had.
+    """
+    obstacle = next(filter(None, map(_obstacle, models)), "")
+    if choice == "int8" and obstacle:
+        raise SettingsError(f"--precision int8 cannot be had: {obstacle}", "use bf16 or fp32")
+    if choice != "auto":
+        return choice
+    return "fp32" if obstacle or not _has_exact_integers() else "int8"
 
 
-def _is_understood(settings: ModelSettings) -> bool:
-    known = {name: getattr(settings, name) for name in _UNDERSTOOD}
-    return replace(ModelSettings(), **known) == settings
+def _obstacle(model: Seq2Seq) -> str:
+    """Why a model cannot be arranged, if so: it is on a GPU, or a setting that the arrangement
+    knows nothing of is not at its default."""
+    device = next(model.parameters()).device.type
+    if device != "cpu":
+        return f"it is for a CPU, and the device is {device}"
+    default = asdict(ModelSettings())
+    for name, value in asdict(model.settings).items():
+        if name not in _UNDERSTOOD and value != default[name]:
+            return f"not with model.{name} = {str(value).lower()}"
+    return ""
 
 
 class Arranged:

@@ -15,13 +15,14 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.choices import MetricName
+
 Array = NDArray[np.float64]
-MetricName = Literal["chrf", "bleu"]
 
 
 class Metric(ABC):

@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import repeat
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -114,9 +114,19 @@ class SearchOptions(TranslateSettings):
     sampling: Sampling | None = None
 
     @classmethod
-    def of(cls, settings: TranslateSettings, **more: Any) -> SearchOptions:
+    def of(
+        cls,
+        settings: TranslateSettings,
+        *,
+        attention: bool = False,
+        unknown: bool = False,
+        best: int = 0,
+        sampling: Sampling | None = None,
+    ) -> SearchOptions:
         """These settings, and options that are none."""
-        return cls(**asdict(settings), **more)
+        return cls(
+            **asdict(settings), attention=attention, unknown=unknown, best=best, sampling=sampling
+        )
 
     def longest(self, lengths: Tensor) -> Tensor:
         """The longest hypothesis allowed for each source length, EOS included: [B]."""

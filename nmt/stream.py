@@ -2,29 +2,31 @@
 
 A file fills large batches; a slow producer is answered line by line. The number of lines that end
 in a newline is the same on both sides, whatever the bytes.
+
+This room imports no torch: whoever has a warm process do the work opens the same files.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import queue
+import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
-from nmt.alignment import coverage, subword_links, word_links
-from nmt.corpus import Pair, read_lines
 from nmt.errors import CorpusError
-from nmt.search import Hypothesis
-from nmt.suspect import reasons
-from nmt.translate import Candidate, Translation, Translator
 
-Format = Literal["text", "tsv", "jsonl"]
+if TYPE_CHECKING:
+    from nmt.corpus import Pair
+    from nmt.files import Readable
+    from nmt.formats import Layout, ScoreLayout
+    from nmt.translate import Translation, Translator
 
 _CHUNK = 1 << 16  # bytes read at once, if they are there
 _TOGETHER = 2_000  # lines translated at once
@@ -33,10 +35,38 @@ _PATIENCE = 0.05  # seconds to wait for one more line
 _LONGEST_WAIT = 0.3  # seconds that the first line of a batch may wait
 
 
-class Readable(Protocol):
-    """An unbuffered source: `read` returns what is there, b"" only at the end."""
+@contextmanager
+def reading(file: Path | None) -> Iterator[Readable]:
+    """A file's bytes, unbuffered; stdin's for `-` or None.
 
-    def read(self, size: int, /) -> bytes | None: ...
+    Raises:
+        CorpusError: it cannot be read.
+    """
+    if file is None or str(file) == "-":
+        if sys.stdin is None:
+            raise CorpusError("stdin is closed", "give a FILE, or pipe the lines in")
+        # Unbuffered: a thread that still waits in a buffered read would end the process badly.
+        yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        return
+    if file.is_dir():
+        raise CorpusError("is a folder where a file should be", "name a file of lines", path=file)
+    try:
+        with file.open("rb", buffering=0) as source:
+            yield source
+    except (FileNotFoundError, PermissionError) as error:
+        raise CorpusError(f"cannot be read: {error.strerror}", path=file) from None
+
+
+@contextmanager
+def writing(file: Path | None) -> Iterator[BinaryIO]:
+    """stdout, or a file that appears when all of it is there."""
+    if file is None:
+        yield sys.stdout.buffer
+        return
+    from nmt.files import replacing
+
+    with replacing(file) as beside, beside.open("wb") as sink:
+        yield sink
 
 
 @dataclass(frozen=True)
@@ -81,6 +111,16 @@ def translate_stream(
                 text = "\n".join(layout.lines(translation))
                 sink.write(f"{text}\n".encode() if line.ended else text.encode())
             sink.flush()
+
+
+def score_stream(
+    translator: Translator, pairs: Iterator[Pair], sink: BinaryIO, layout: ScoreLayout
+) -> None:
+    """Score translations that are known already, a line for each."""
+    while block := list(islice(pairs, _TOGETHER)):
+        found = translator.score([pair.source for pair in block], [pair.target for pair in block])
+        for pair, hypothesis in zip(block, found, strict=True):
+            sink.write(f"{layout.line(pair, hypothesis, translator.vocabulary)}\n".encode())
 
 
 def _lines(source: Readable, warn: Callable[[str], None]) -> Iterator[Line]:
@@ -159,146 +199,3 @@ def _batches(waiting: queue.Queue[Line | BaseException | None]) -> Iterator[list
             yield batch
     if end is not None:
         raise end
-
-
-# --- formats ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How translations are written."""
-
-    form: Format = "text"
-    best: int = 1  # candidates written for each line
-    align: Literal["none", "words", "subwords"] = "none"  # with tsv and jsonl
-    flag_below: float | None = None  # a score; tsv gets a column of what is suspect
-
-    def lines(self, translation: Translation) -> list[str]:
-        """What is written for one line of input."""
-        if self.form == "jsonl":
-            return [json.dumps(self._record(translation), ensure_ascii=False)]
-        # Exactly `best` candidates, so that every line of input has as many lines of output.
-        candidates = [*translation.candidates[: self.best]]
-        candidates += [Candidate("", -math.inf, -math.inf)] * (self.best - len(candidates))
-        if self.form == "text":
-            return [candidate.text for candidate in candidates]
-        return ["\t".join(self._fields(translation.source, each)) for each in candidates]
-
-    def _fields(self, source: str, candidate: Candidate) -> list[str]:
-        """Translation, score, and what else is asked for."""
-        fields = [candidate.text.replace("\t", " "), f"{candidate.score:.4f}"]
-        if self.align != "none":
-            fields.append(self._alignment(candidate))
-        if self.flag_below is not None:
-            fields.append(" ".join(self._suspect(source, candidate)))
-        return fields
-
-    def _record(self, translation: Translation) -> dict[str, object]:
-        """One object for each line of input, its further candidates within."""
-        candidates = [
-            self._facts(translation.source, candidate)
-            for candidate in translation.candidates[: self.best]
-        ]
-        record: dict[str, object] = {"source": translation.source, **candidates[0]}
-        return record | ({"candidates": candidates} if self.best > 1 else {})
-
-    def _facts(self, source: str, candidate: Candidate) -> dict[str, object]:
-        facts: dict[str, object] = {
-            "translation": candidate.text,
-            "score": candidate.score,
-            "log_probability": candidate.log_probability,
-            "length_ratio": candidate.length_ratio,
-            "coverage": coverage(candidate.attention) if candidate.attention else None,
-            "suspect": self._suspect(source, candidate),
-        }
-        return facts | ({} if self.align == "none" else {"alignment": self._alignment(candidate)})
-
-    def _suspect(self, source: str, candidate: Candidate) -> list[str]:
-        """Why a person should look at it."""
-        found = reasons(source, candidate.text)
-        if candidate.truncated:
-            found.append("truncated")
-        if self.flag_below is not None and candidate.score < self.flag_below:
-            found.append("score")
-        return found
-
-    def _alignment(self, candidate: Candidate) -> str:
-        """As Pharaoh wrote it: `0-0 1-2`, source first."""
-        links_of = word_links if self.align == "words" else subword_links
-        links = links_of(candidate.attention)
-        return " ".join(f"{source}-{target}" for source, target in links)
-
-
-def candidates_of(file: Path, sources: Path | None) -> Iterator[Pair]:
-    """What `nmt translate` wrote, read again: each line with each of its candidates, in order.
-
-    Args:
-        file: jsonl, or tsv or text with as many candidates for each line of `sources`.
-
-    Raises:
-        CorpusError: it cannot be read, or the two do not belong together.
-    """
-    if file.suffix == ".jsonl":
-        if sources:
-            raise CorpusError("holds its sources itself", f"leave {sources} out", path=file)
-        for number, line in enumerate(read_lines(file), 1):
-            yield from _candidates_in(line, file, number)
-        return
-    if sources is None:
-        raise CorpusError(
-            "does not hold its sources", "name the file of lines that were translated", path=file
-        )
-    lines, found = list(read_lines(sources)), list(read_lines(file))
-    each = len(found) // len(lines) if lines else 0
-    if len(lines) * each != len(found) or not each:
-        raise CorpusError(
-            f"has {len(found)} lines for the {len(lines)} of {sources}",
-            "it must have the same number of candidates for each line",
-            path=file,
-        )
-    for number, line in enumerate(found):
-        yield Pair(lines[number // each], line.partition("\t")[0])
-
-
-def _candidates_in(line: str, file: Path, number: int) -> Iterator[Pair]:
-    try:
-        record = json.loads(line)
-        texts = [each["translation"] for each in record.get("candidates", [record])]
-        pairs = [Pair(record["source"], text) for text in texts]
-        if not all(isinstance(text, str) for pair in pairs for text in pair):
-            raise TypeError
-    except (ValueError, LookupError, TypeError, AttributeError):
-        raise CorpusError(
-            "is nothing that nmt translate --format jsonl wrote",
-            "each line is an object with source, and translation or candidates",
-            path=file,
-            line=number,
-        ) from None
-    yield from pairs
-
-
-def scored_line(
-    source: str, target: str, found: Hypothesis, pieces: Sequence[str] | None, form: Format
-) -> str:
-    """What is written for a pair that was scored.
-
-    Args:
-        pieces: the target's subwords, if the log-probability of each is wanted.
-    """
-    each = (
-        []
-        if pieces is None
-        else list(zip([*pieces, "</s>"], found.token_log_probabilities, strict=True))
-    )
-    if form == "jsonl":
-        record: dict[str, object] = {
-            "source": source,
-            "target": target,
-            "score": found.score,
-            "log_probability": found.log_probability,
-        }
-        return json.dumps(record | ({"tokens": each} if each else {}), ensure_ascii=False)
-    fields = [f"{found.log_probability:.4f}"]
-    fields += [f"{found.score:.4f}"] if form == "tsv" else []
-    fields += [" ".join(f"{piece}:{chance:.4f}" for piece, chance in each)] if each else []
-    return "\t".join(fields)

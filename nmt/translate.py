@@ -14,10 +14,10 @@ from itertools import islice
 import torch
 
 from nmt.alignment import Attention, replace_unknown
+from nmt.choices import Precision
 from nmt.clean import is_blank
 from nmt.engine import Engine
 from nmt.ensemble import Ensemble
-from nmt.inference import Precision
 from nmt.mbr import ranked
 from nmt.metrics import Metric
 from nmt.model import Seq2Seq

@@ -10,8 +10,9 @@ over a socket:
 
 The socket lies in a folder that only its user can enter, under a name that stands for the runs and
 for whatever else decides what is computed (`place_for`). Whether a run's files are still those that
-were read is asked at each call (`Memory`). Nothing that comes over the socket is unpickled. Where
-there are no Unix sockets (on Windows) there is no warm process, and every call is a cold one.
+were read is asked at each call (`ModelCache`); other files are read at each. Nothing that comes
+over the socket is unpickled. Where there are no Unix sockets (on Windows) there is no warm process,
+and every call is a cold one.
 
 This room knows no torch and no models, so that a caller never waits for their import.
 """
@@ -39,10 +40,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nmt import __version__
 from nmt.errors import NmtError
+
+if TYPE_CHECKING:
+    from nmt.files import Readable
 
 _REQUEST, _INPUT, _READY, _BUSY, _OUT, _ERR, _END = b"QIRBOEX"  # kinds of message
 _HEAD = struct.Struct("!BI")  # a message's kind, and the bytes of it that follow
@@ -52,12 +56,7 @@ _NO_DATA_YET = 0.05  # seconds until a source that does not block is asked again
 # Beginnings of the environment variables that a process reads but once, when it starts.
 _DECIDING = ("OMP_", "KMP_", "MKL_", "ONEDNN_", "ATEN_", "TORCH_", "PYTORCH_", "CUDA_", "PYTHON")
 _SHOWING = ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL")  # those of the caller
-
-
-class Readable(Protocol):
-    """An unbuffered source: `read` returns what is there, b"" only at the end."""
-
-    def read(self, size: int, /) -> bytes | None: ...
+_OURS = ("/dev/fd/", "/dev/std", "/proc/self/")  # pipes of a process, which another has not
 
 
 # --- the caller's side --------------------------------------------------------------------------
@@ -136,7 +135,7 @@ def call(
             With 0 the one that is there ends after this call. None leaves all as it is.
         warn: told if no process could be started.
     """
-    if any("/dev/" in word for word in arguments):  # our pipes, which another process has not
+    if any(ours in word for word in arguments for ours in _OURS):
         return None
     connection = _connect(place)
     if connection is None and keep:
@@ -148,7 +147,7 @@ def call(
     try:
         _send(connection, _REQUEST, json.dumps(_request(arguments, keep)).encode())
         greeting, _ = _receive(connection)
-    except OSError:
+    except OSError:  # it is stuck or gone, or the folder we stand in is
         greeting = _BUSY
     if greeting != _READY:
         connection.close()
@@ -157,19 +156,17 @@ def call(
     return Call(connection)
 
 
-def place_for(*about: object) -> Path | None:
-    """The socket of the process that would do the same as this one, or None if there can be none.
-
-    Args:
-        about: what decides what is computed: the runs' paths, the device, …
-    """
+def place_for(runs: Sequence[Path], device: str, threads: int | None) -> Path | None:
+    """The socket of the process that would do the same as this one with these runs, or None if
+    there can be none."""
     if not hasattr(socket, "AF_UNIX"):
         return None
     code = [file.stat().st_mtime_ns for file in Path(__file__).parent.glob("*.py")]
     torch = find_spec("torch")
     versions = [__version__, sys.version, sys.prefix, torch and torch.origin, max(code)]
     deciding = [(name, v) for name, v in os.environ.items() if name.startswith(_DECIDING)]
-    key = json.dumps([list(map(str, about)), versions, sorted(deciding)])
+    about = [str(run.resolve()) for run in runs], device, threads
+    key = json.dumps([about, versions, sorted(deciding)])
     given = os.environ.get("XDG_RUNTIME_DIR")
     folder = Path(given, "nmt") if given else Path(tempfile.gettempdir(), f"nmt-{os.getuid()}")
     return folder / hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -238,7 +235,7 @@ def _start(place: Path, keep: float) -> bool:
 # --- the process that stays ---------------------------------------------------------------------
 
 
-class Memory:
+class ModelCache:
     """What was read from folders, kept for as long as their files stay the same."""
 
     def __init__(self) -> None:
@@ -276,8 +273,8 @@ class Visitor:
     request: dict[str, Any]
 
 
-Run = Callable[[Sequence[str], Memory], int]
-"""The command line: words and what is remembered → exit code."""
+Run = Callable[[Sequence[str], ModelCache], int]
+"""The command line: words, and the models read so far → exit code."""
 
 
 def serve(place: Path, idle: float, run: Run) -> None:
@@ -288,10 +285,10 @@ def serve(place: Path, idle: float, run: Run) -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with _listening(place) as listener:
         _let_stdout_go()
-        door, memory = _Door(listener, idle), Memory()
+        door, models = _Door(listener, idle), ModelCache()
         while visitor := door.next():
             with visitor.connection:
-                code = _attend(visitor, run, memory)
+                code = _attend(visitor, run, models)
                 for number, handler in before.items():
                     signal.signal(number, handler)
                 door.open()  # before the caller knows: its next call must find us free
@@ -344,26 +341,31 @@ class _Door:
                 connection.close()
 
 
-def _attend(visitor: Visitor, run: Run, memory: Memory) -> int:
+def _attend(visitor: Visitor, run: Run, models: ModelCache) -> int:
     """Run what a visitor asks for; whatever becomes of it, others can come."""
     connection, request = visitor.connection, visitor.request
     connection.settimeout(None)
     code = 1
-    # An OSError: the visitor is gone, or we cannot go where it stands.
-    with contextlib.suppress(OSError), _in_place_of(connection, request):
-        _send(connection, _READY)
+    with contextlib.suppress(OSError):  # the visitor is gone
         try:
-            code = run(request["arguments"], memory)
-        except Exception:
-            traceback.print_exc()
+            os.chdir(request["folder"])  # for paths as the visitor wrote them
+        except OSError:
+            _send(connection, _BUSY)
+            return code
+        _send(connection, _READY)
+        with _in_place_of(connection, request):
+            try:
+                code = run(request["arguments"], models)
+            except Exception:
+                traceback.print_exc()
     return code
 
 
 @contextmanager
 def _in_place_of(connection: socket.socket, request: dict[str, Any]) -> Iterator[None]:
-    """Stand where the visitor stands: streams, folder, and what the environment says of looks."""
+    """Have the visitor's streams, and what its environment says of looks; leave its folder at the
+    end."""
     kept, one_at_a_time = (sys.stdin, sys.stdout, sys.stderr), threading.Lock()
-    os.chdir(request["folder"])
     out, err = (
         io.BufferedWriter(_Output(connection, kind, terminal, one_at_a_time), _CHUNK)
         for kind, terminal in zip((_OUT, _ERR), request["terminal"], strict=True)

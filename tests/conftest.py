@@ -62,7 +62,7 @@ def nmt(*arguments: str | Path, stdin: bytes = b"") -> Result:
     sys.stdout = io.TextIOWrapper(out, encoding="utf-8", newline="\n", write_through=True)
     sys.stderr = io.TextIOWrapper(err, encoding="utf-8", newline="\n", write_through=True)
     try:
-        code = cli._run([str(argument) for argument in arguments])
+        code = cli.run([str(argument) for argument in arguments])
         return Result(code, out.getvalue(), err.getvalue().decode())
     finally:
         sys.stdin, sys.stdout, sys.stderr = kept

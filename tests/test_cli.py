@@ -17,10 +17,10 @@ import pytest
 import torch
 from conftest import TINY, nmt, toy_pairs, write_corpus
 
-from nmt import cli
+from nmt import process
 from nmt.checkpoint import Run, load, read_config, read_tensors
 from nmt.files import locked
-from nmt.inference import fastest
+from nmt.inference import precision_for
 from nmt.search import SearchOptions
 from nmt.subwords import Vocabulary
 from nmt.translate import Translator
@@ -151,7 +151,7 @@ def test_evaluate_prints_a_table_with_signatures(run: Path, toy: Files) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     script = (
-        "import sys\nfrom nmt import cli\ncode = cli._run(['train', '--help'])\n"
+        "import sys\nfrom nmt import cli\ncode = cli.run(['train', '--help'])\n"
         "heavy = {'torch', 'datasets', 'pyarrow', 'sacrebleu', 'sentencepiece', 'numpy'}\n"
         "heavy |= {'matplotlib', 'tensorboard'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\nsys.exit(code)"
@@ -258,10 +258,10 @@ def test_killed_again_and_again_it_comes_to_the_same(toy: Files, tmp_path: Path)
 @pytest.mark.parametrize("launched", [False, True])
 def test_a_second_ctrl_c_stops_at_once(launched: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     training, now = SimpleNamespace(stop_requested=False), [0.0]
-    monkeypatch.setattr(cli, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(process, "time", SimpleNamespace(monotonic=lambda: now[0]))
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
-        with pytest.raises(KeyboardInterrupt), cli._stopping(training) as stop:  # type: ignore[arg-type]
+        with pytest.raises(KeyboardInterrupt), process.stopping(training) as stop:  # type: ignore[arg-type]
             signal.raise_signal(signal.SIGINT)
             assert training.stop_requested and stop == [signal.SIGINT]
             if launched:  # it passes on what the terminal has sent already
@@ -518,11 +518,13 @@ def test_alignments_have_a_column_and_a_key(run: Path) -> None:
     words = ("translate", run, "--format", "jsonl", "--subword-alignments")
     assert set(json.loads(nmt(*words, stdin=b"ba ce\n").out)) >= {"translation", "alignment"}
     assert "no place for alignments" in fails("translate", run, "--alignments")
+    said = fails(*words, "--alignments")
+    assert "--alignments and --subword-alignments" in said
 
 
 def test_options_of_sampling_need_it(run: Path) -> None:
     assert "--top-k needs --sample" in fails("translate", run, "--top-k", "3")
-    said = fails("translate", run, "--min-length", "5", "--max-length", "2")
+    said = fails("translate", run, "--set=translate.min_length=5", "--set=translate.max_length=2")
     assert "translate.min_length = 5 is more than translate.max_length = 2" in said
 
 
@@ -603,7 +605,7 @@ def test_terms_must_appear(run: Path, tmp_path: Path) -> None:
 
 def test_minimum_bayes_risk_ranks_by_expected_utility(run: Path) -> None:
     lines = b"ba ce di\n\nfo gu ha je\n"
-    for more in ((), ("--sample", "--candidates", "12", "--utility", "bleu")):
+    for more in ((), ("--sample", "--beam", "12", "--utility", "bleu")):
         words = ("translate", run, "--mbr", *more, "--n-best", "3", "--format", "jsonl")
         first, blank, last = map(json.loads, nmt(*words, stdin=lines).lines)
         for record in (first, last):
@@ -614,10 +616,8 @@ def test_minimum_bayes_risk_ranks_by_expected_utility(run: Path) -> None:
         assert blank["translation"] == ""
         assert nmt(*words, stdin=lines).lines == nmt(*words, stdin=lines).lines
     assert "--utility needs --mbr" in fails("translate", run, "--utility", "bleu")
-    said = fails("translate", run, "--mbr", "--candidates", "9", "--beam", "3")
-    assert "leave --beam out" in said
-    said = fails("translate", run, "--mbr", "--candidates", "4", "--n-best", "5")
-    assert "use --candidates 5" in said
+    said = fails("translate", run, "--mbr", "--beam", "4", "--n-best", "5")
+    assert "use --beam 5" in said
 
 
 def test_suspect_lines_are_marked(run: Path) -> None:
@@ -634,7 +634,14 @@ def test_suspect_lines_are_marked(run: Path) -> None:
     assert marked[1] == "\t0.0000\t"
     assert "score" not in nmt(*words, "--flag-below=-99", stdin=lines).lines[0].split("\t")[2]
     assert "plain text has no place for marks" in fails("translate", run, "--flag-below", "-1")
-    short = nmt("translate", run, "--format", "jsonl", "--max-length", "1", stdin=b"ba ce di fo\n")
+    short = nmt(
+        "translate",
+        run,
+        "--format",
+        "jsonl",
+        "--set=translate.max_length=1",
+        stdin=b"ba ce di fo\n",
+    )
     assert "truncated" in json.loads(short.out)["suspect"]
 
 
@@ -687,7 +694,7 @@ def test_what_translate_wrote_is_scored_as_search_had_it(run: Path, tmp_path: Pa
         table.lines[:90] == whole.lines[:90] and len(table.lines) == 93
     )  # three for the blank one
     trained = load(run, torch.device("cpu"))
-    options, precision = SearchOptions(beam=3), fastest(trained.model)
+    options, precision = SearchOptions(beam=3), precision_for([trained.model], "auto")
     translator = Translator(trained.model, trained.vocabulary, options, 100, precision)
     found = [hypothesis for each in translator.hypotheses(lines) for hypothesis in each]
     alike = 0
@@ -715,11 +722,25 @@ def test_candidates_that_cannot_be_scored(run: Path, tmp_path: Path) -> None:
     assert "CORPUS" in fails("score", run, code=2)
 
 
+def test_integers_that_cannot_be_had_are_refused(toy: Files, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    trained = nmt(*train_quickly(out, [*toy["train"]], "--set=model.input_feeding=true"))
+    assert trained.code == 0, trained.err
+    for command, more in (("translate", ()), ("evaluate", toy["valid"]), ("score", toy["valid"])):
+        said = fails(command, out, *more, "--precision=int8")
+        assert "not with model.input_feeding = true" in said and "use bf16 or fp32" in said
+    chosen, plain = (
+        nmt("translate", out, f"--precision={name}", stdin=b"ba ce\n") for name in ("auto", "fp32")
+    )
+    assert chosen.code == 0 and chosen == plain
+
+
 def test_several_runs_decide_together(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "copy")
     alone = nmt("translate", run, stdin=b"ba ce\ndi fo\n")
     both = nmt("translate", f"{run},{tmp_path / 'copy'}", stdin=b"ba ce\ndi fo\n")
     assert (both.code, both.out) == (0, alone.out)
+    assert "there is one" in fails("translate", run, "--ensemble=logits", stdin=b"ba\n")
     shutil.copyfile(run / "config.toml", tmp_path / "copy" / "subwords.model")
     assert "copy" in fails("translate", f"{run},{tmp_path / 'copy'}", stdin=b"ba\n")
 

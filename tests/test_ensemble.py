@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.choices import Mean
 from nmt.decoder import Step
-from nmt.ensemble import Ensemble, Mean
+from nmt.ensemble import Ensemble
 
 ONE = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.2, 0.6]])  # two rows, three tokens
 OTHER = torch.tensor([[0.2, 0.2, 0.6], [0.5, 0.5, 0.0]])

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from nmt import inference
 from nmt.cells import Cell
+from nmt.choices import Precision
 from nmt.config import ModelSettings
-from nmt.inference import Arranged, Precision, arranged
+from nmt.errors import SettingsError
+from nmt.inference import Arranged, arranged, precision_for
 from nmt.model import Seq2Seq
 
 SOURCE, TARGET = 50, 300
@@ -125,3 +127,14 @@ def test_what_it_does_not_know_is_left_alone(monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(arranged(model, "int8"), Arranged)
     monkeypatch.setattr(inference, "_UNDERSTOOD", inference._UNDERSTOOD - {"hidden"})
     assert arranged(model, "int8") is model
+
+
+def test_integers_are_chosen_only_where_every_model_can_have_them() -> None:
+    plain, elsewhere = model_of(), model_of().to("meta")
+    odd = model_of(connections="residual", decoder_layers=2)
+    for models, why in (([elsewhere], "the device is meta"), ([plain, odd], "model.connections")):
+        assert precision_for(models, "auto") == "fp32"
+        assert precision_for(models, "bf16") == "bf16"
+        with pytest.raises(SettingsError, match=why):
+            precision_for(models, "int8")
+    assert precision_for([plain], "int8") == "int8"

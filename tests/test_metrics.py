@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from nmt.metrics import METRICS, MetricName
+from nmt.choices import MetricName
+from nmt.metrics import METRICS
 
 SENTENCES = [
     "Zwei junge Männer sind im Freien.",

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from conftest import WORDS
 
-from nmt.metrics import METRICS, MetricName
+from nmt.choices import MetricName
+from nmt.metrics import METRICS
 from nmt.rerank import Candidates, Tuned, _crossings, tuned
 
 LINES, CANDIDATES = 80, 12

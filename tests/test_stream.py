@@ -13,7 +13,8 @@ from conftest import other
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.stream import Layout, _raw_lines, translate_stream
+from nmt.formats import Layout
+from nmt.stream import _raw_lines, translate_stream
 from nmt.translate import Candidate, Translation, Translator
 
 

@@ -12,10 +12,11 @@ from conftest import other, toy_pairs
 
 from nmt.alignment import subword_links, word_links
 from nmt.checkpoint import load
+from nmt.choices import Mean, Precision
 from nmt.config import ModelSettings
 from nmt.device import Device
-from nmt.ensemble import Ensemble, Mean
-from nmt.inference import Precision, arranged
+from nmt.ensemble import Ensemble
+from nmt.inference import arranged
 from nmt.model import Seq2Seq
 from nmt.search import Sampling, SearchOptions
 from nmt.translate import Translator

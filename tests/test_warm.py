@@ -18,7 +18,7 @@ import psutil
 import pytest
 from conftest import Result, nmt
 
-from nmt import cli, warm
+from nmt import decoding, warm
 from nmt.checkpoint import read_tensors, write_tensors
 from nmt.errors import NmtError
 
@@ -67,7 +67,7 @@ def refuse(text: str) -> None:
 @contextmanager
 def process(idle: str = IDLE, place: Path | None = None) -> Iterator[tuple[Path, psutil.Popen]]:
     """The stand-in, listening; or the true one at the `place` of a run."""
-    where = place or warm.place_for("x")
+    where = place or place_of("x")
     assert where
     where.parent.mkdir(mode=0o700, exist_ok=True)
     how = ["-m", "nmt", "keep-warm"] if place else ["-c", STAND_IN]
@@ -82,7 +82,7 @@ def process(idle: str = IDLE, place: Path | None = None) -> Iterator[tuple[Path,
 
 
 def place_of(run: Path | str) -> Path:
-    place = warm.place_for(*(r.resolve() for r in cli._runs(str(run))), cli.DeviceName.auto, None)
+    place = warm.place_for(decoding.runs_of(str(run)), "auto", None)
     assert place
     return place
 
@@ -185,10 +185,17 @@ def test_whatever_decides_the_answer_has_a_process_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def places() -> list[Path | None]:
-        return [warm.place_for(*about) for about in (("a",), ("a", "b"), ("a,b",), ("a", None))]
+        ways: list[tuple[list[str], str, int | None]] = [
+            *((["a"], device, threads) for device in ("cpu", "cuda") for threads in (1, None)),
+            *((names, "cpu", 1) for names in (["a", "b"], ["a,b"])),
+        ]
+        return [
+            warm.place_for([Path(name) for name in names], device, threads)
+            for names, device, threads in ways
+        ]
 
     before = places()
-    assert len(set(before)) == 4
+    assert len(set(before)) == 6
     assert places() == before
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert not set(places()) & set(before)
@@ -196,9 +203,10 @@ def test_whatever_decides_the_answer_has_a_process_of_its_own(
 
 def test_a_caller_loads_nothing_heavy() -> None:
     script = (
-        "import sys\nfrom nmt import cli\nfrom nmt import warm\n"
+        "import sys\nfrom pathlib import Path\nfrom nmt import cli, decoding, stream, warm\n"
         "heavy = {'torch', 'numpy', 'sentencepiece', 'msgspec', 'safetensors', 'rich'}\n"
-        "warm.call(warm.place_for('x'), ['translate'], None, print)\n"
+        "request = decoding.Request(runs=[Path('x')], n_best=2)\ndecoding.check(request)\n"
+        "warm.call(warm.place_for(request.runs, 'auto', None), ['translate'], None, print)\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
@@ -231,7 +239,9 @@ def test_a_command_comes_to_the_same(
     assert {result.code for result in expected} == {0, 1}
     monkeypatch.chdir(run.parent)  # a run's name is the caller's
     with process(place=place_of(run)), process(place=place_of(f"{run},{run}")):
-        monkeypatch.setattr(cli, "_load", refuse)  # from here on nothing is done in this process
+        monkeypatch.setattr(
+            decoding, "load_runs", refuse
+        )  # from here on nothing is done in this process
         for way, result in zip(ways, expected, strict=True):
             words = [run.name if word == run else word for word in way]
             assert nmt("translate", *words, stdin=lines) == result
@@ -240,6 +250,30 @@ def test_a_command_comes_to_the_same(
         assert out.read_bytes() == expected[0].out
         missing = nmt("translate", run, tmp_path / "none", stdin=lines)
         assert missing.code == 1 and "cannot be read" in missing.err
+
+
+def test_other_files_are_the_callers_and_read_anew(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("translate", run, "--terms=terms.tsv", "--attention-plot=plot.svg")
+    with process(place=place_of(run)):
+        monkeypatch.setattr(decoding, "load_runs", refuse)
+        for term in ("tu lo", "ri so"):
+            Path("terms.tsv").write_text(f"ba\t{term}\n")
+            result = nmt(*words, stdin=b"ba di\n")
+            assert result.code == 0 and term.encode() in result.out
+            Path("plot.svg").unlink()
+
+
+def test_what_another_process_cannot_reach_is_done_here(tmp_path: Path) -> None:
+    with process() as (place, _):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Path, "cwd", lambda: tmp_path / "none")
+            assert asked(place, "a") is None
+        for pipe in ("/dev/fd/9", "--terms=/dev/fd/9", "/dev/stdin"):
+            assert asked(place, pipe) is None
+        assert finish(asked(place, "/data/dev/test"), b"x")[0] == 0
 
 
 def test_it_never_answers_for_a_model_that_changed(run: Path, tmp_path: Path) -> None:
@@ -269,7 +303,7 @@ def test_the_option_leaves_one_behind_that_holds_no_pipe_and_ends_it(run: Path) 
     (left,) = [p for p in psutil.process_iter() if str(place_of(run)) in _words(p)]
     assert os.getsid(left.pid) == left.pid  # a Ctrl-C at the caller's terminal is not for it
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "_load", refuse)
+        patch.setattr(decoding, "load_runs", refuse)
         assert nmt("translate", run, "--keep-warm=0", stdin=b"ba ce\n").out == result.stdout
     left.wait(60)
 

@@ -1,0 +1,211 @@
+"""From what a command asks of a search to a translator that does it; every refusal stands here.
+
+The mirror of `nmt.recipe`. A `Request` is plain data, and `check` needs neither torch nor a model:
+who has a warm process do the work is refused without loading either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt.choices import AlignmentUnit, DeviceName, Format, Mean, MetricName, PrecisionChoice
+from nmt.errors import SettingsError
+
+if TYPE_CHECKING:
+    from nmt.checkpoint import Trained
+    from nmt.config import Settings
+    from nmt.formats import Layout
+    from nmt.translate import Translator
+    from nmt.warm import ModelCache
+
+_DRAWS = 64  # of each line, for minimum Bayes risk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a command asks for; None: the run's own value, or the default."""
+
+    runs: Sequence[Path]
+    mean: Mean | None = None  # of several runs
+    precision: PrecisionChoice = "auto"
+    device: DeviceName = "auto"
+    threads: int | None = None
+    beam: int | None = None
+    length_penalty: float | None = None
+    assignments: Sequence[str] = ()  # translate.KEY=VALUE
+    n_best: int = 1
+    sample: bool = False
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    mbr: bool = False
+    utility: MetricName | None = None  # of minimum Bayes risk
+    prefixed: bool = False  # lines have a second column, with what their translations begin with
+    terms: Path | None = None
+    format: Format = "text"
+    alignments: bool = False
+    subword_alignments: bool = False
+    attention_plot: Path | None = None
+    replace_unknown: bool = False
+    flag_below: float | None = None
+
+    @property
+    def draws(self) -> dict[str, Any]:
+        """How to draw, as far as it is asked for."""
+        names = ("temperature", "top_k", "top_p", "seed")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    @property
+    def watched(self) -> bool:
+        """Whether it cannot be done without attention."""
+        aligned = self.alignments or self.subword_alignments
+        return aligned or self.replace_unknown or self.attention_plot is not None
+
+    @property
+    def layout(self) -> Layout:
+        """How the translations are written."""
+        from nmt.formats import Layout
+
+        align: AlignmentUnit = "words" if self.alignments else "none"
+        align = "subwords" if self.subword_alignments else align
+        return Layout(self.format, self.n_best, align, self.flag_below)
+
+
+def runs_of(text: str) -> list[Path]:
+    """`RUN`, or `RUN1,RUN2,…`; a folder whose own name has a comma is one run."""
+    return [Path(text)] if Path(text).exists() else [Path(name) for name in text.split(",")]
+
+
+def check(request: Request) -> None:
+    """Refuse what cannot be asked for together, whatever the model.
+
+    Raises:
+        SettingsError: two options clash, or one needs another.
+    """
+    for name in request.draws if not request.sample else ():
+        raise SettingsError(f"--{name.replace('_', '-')} needs --sample")
+    _refuse(request.utility is not None and not request.mbr, "--utility needs --mbr")
+    _refuse(
+        request.mean is not None and len(request.runs) == 1,
+        "--ensemble says how several runs decide together, and there is one",
+        "name them RUN1,RUN2, or leave it out",
+    )
+    _refuse(
+        request.alignments and request.subword_alignments,
+        "--alignments and --subword-alignments share one place",
+        "leave one of them out",
+    )
+    aligned = request.alignments or request.subword_alignments
+    for what, asked in (("alignments", aligned), ("marks", request.flag_below is not None)):
+        _refuse(
+            asked and request.format == "text",
+            f"plain text has no place for {what}",
+            "use --format tsv or jsonl",
+        )
+    for option, is_given in (("--prefix-column", request.prefixed), ("--terms", request.terms)):
+        _refuse(
+            request.replace_unknown and bool(is_given),
+            f"--replace-unknown would change what {option} asks for",
+            f"leave it or {option} out",
+        )
+    _refuse(
+        request.sample and request.terms is not None,
+        "--terms are searched for, not drawn",
+        "leave --sample or --terms out",
+    )
+    if request.attention_plot and str(request.attention_plot) != "-":
+        from nmt.picture import refuse_unknown_kind
+
+        refuse_unknown_kind(request.attention_plot)
+
+
+def load_runs(request: Request, models: ModelCache | None = None) -> list[Trained]:
+    """Read the runs, or take those that a warm process has read already."""
+    from nmt.checkpoint import load
+    from nmt.device import open_device
+
+    place = open_device(request.device, request.threads).torch
+    if models is None:
+        return [load(run, place) for run in request.runs]
+    return [models.recall(run, partial(load, run, place)) for run in request.runs]
+
+
+def make_translator(request: Request, members: Sequence[Trained]) -> Translator:
+    """What searches as requested: one run, or several of which the first one's settings count.
+
+    Raises:
+        NmtError: these models, or their settings, do not allow it.
+    """
+    from nmt.checkpoint import ensemble
+    from nmt.config import flat, settings_from
+    from nmt.inference import precision_for
+    from nmt.metrics import METRICS
+    from nmt.search import Sampling, SearchOptions
+    from nmt.terms import Terminology
+    from nmt.translate import Translator
+
+    first = members[0]
+    settings = settings_from(flat(first.settings), _asked(request))
+    _check_models(request, members, settings)
+    several = len(members) > 1
+    return Translator(
+        ensemble(members, request.mean or "probabilities") if several else first.model,
+        first.vocabulary,
+        SearchOptions.of(
+            settings.translate,
+            attention=request.watched or request.format == "jsonl",
+            unknown=request.replace_unknown,
+            best=0 if request.mbr else request.n_best,
+            sampling=Sampling(**request.draws) if request.sample else None,
+        ),
+        settings.data.max_length,
+        precision_for([member.model for member in members], request.precision),
+        Terminology.read(request.terms) if request.terms else None,
+        METRICS[request.utility or "chrf"] if request.mbr else None,
+    )
+
+
+def _asked(request: Request) -> Mapping[str, Any]:
+    """The settings of [translate] that are asked for; an option of its own wins over --set."""
+    from nmt.config import layer_from_assignments
+
+    draws = max(request.n_best, _DRAWS if request.mbr else 1)
+    drawn = {"translate.beam": draws, "translate.groups": 1} if request.sample else {}
+    options = {
+        "translate.beam": request.beam,
+        "translate.length_penalty": request.length_penalty,
+    }
+    named = {key: value for key, value in options.items() if value is not None}
+    return drawn | layer_from_assignments(request.assignments, "translate") | named
+
+
+def _check_models(request: Request, members: Sequence[Trained], settings: Settings) -> None:
+    """Refuse what these models or their settings do not allow."""
+    for member in members:
+        _refuse(
+            request.watched and member.model.attention is None,
+            f"{member.run.path}: this model has no attention, and so no alignments",
+            "train one with model.attention = 'dot', say",
+        )
+    beam, groups = settings.translate.beam, settings.translate.groups
+    for option, given in (("--sample", request.sample), ("--terms", request.terms is not None)):
+        _refuse(
+            given and groups > 1,
+            f"{option} cannot be used with translate.groups = {groups}",
+            "set translate.groups to 1",
+        )
+    _refuse(
+        request.n_best > beam,
+        f"--n-best {request.n_best} is more than --beam {beam}",
+        f"use --beam {request.n_best}",
+    )
+
+
+def _refuse(clash: bool, message: str, advice: str = "") -> None:
+    if clash:
+        raise SettingsError(message, advice)

@@ -1,0 +1,235 @@
+"""Every argument and option of the command line: its type, its name, its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nmt import choices
+from nmt.console import console
+
+
+def _set_quiet(value: bool) -> bool:
+    console.quiet = console.quiet or value
+    return value
+
+
+def _set_debug(value: bool) -> bool:
+    console.debug = console.debug or value
+    return value
+
+
+def _seconds(text: str) -> float:
+    """A duration, or 0."""
+    from nmt.config import seconds_from
+
+    return 0.0 if text.strip() == "0" else seconds_from(text)
+
+
+# --- of every command ---------------------------------------------------------------------------
+
+Version = Annotated[bool, typer.Option("--version", help="Print the version.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", callback=_set_quiet, help="Only warnings and errors on stderr."),
+]
+Debug = Annotated[bool, typer.Option(callback=_set_debug, help="Show tracebacks.")]
+Device = Annotated[choices.DeviceName, typer.Option(help="Where to compute.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+# --- runs and corpora ---------------------------------------------------------------------------
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+RunNames = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's folder; several, RUN1,RUN2, as one model.")
+]
+RunFolders = Annotated[
+    list[Path], typer.Argument(metavar="RUN...", help="A run's folder; several are compared.")
+]
+RunsOrWeights = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", help="Runs, or .safetensors files within runs."),
+]
+NewRun = Annotated[Path, typer.Option("--out", metavar="RUN", help="The run's folder.")]
+AveragedRun = Annotated[Path, typer.Option("--out", metavar="NEW", help="The run to make.")]
+PreparedFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write.")]
+_CORPUS = typer.Argument(
+    metavar="CORPUS...",
+    help="Two aligned files, or one .tsv, .jsonl, .parquet, .tmx, .po or .xliff file, "
+    "or hf:NAME[:SPLIT], or a folder that nmt prepare wrote.",
+)
+Corpus = Annotated[list[str], _CORPUS]
+CorpusOrNone = Annotated[list[str] | None, _CORPUS]
+Valid = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CORPUS", help="Validation pairs: a corpus; give it twice for two files."),
+]
+Langs = Annotated[
+    str | None, typer.Option(metavar="SRC-TGT", help="Languages, for formats that hold several.")
+]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the translations go.")]
+
+# --- settings and training ----------------------------------------------------------------------
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings from a file.")
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; repeatable."),
+]
+Preset = Annotated[str | None, typer.Option(metavar="NAME", help="A named group of settings.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Another seed, another training.")]
+Budget = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Wall clock to fit the training to: 90s, 20m, 1h30m."),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over, forgetting what is there.")]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Show the training to TensorBoard too, in DIR/RUN."),
+]
+Last = Annotated[int, typer.Option(min=1, help="How many of a run's last weights.")]
+Curves = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Draw the training curves: .png, .svg or .pdf."),
+]
+
+# --- translating: what is read and written ------------------------------------------------------
+
+Lines = Annotated[
+    Path | None, typer.Argument(metavar="[FILE]", help="Lines to translate; stdin without it.")
+]
+Format = Annotated[choices.Format, typer.Option(help="tsv and jsonl carry scores.")]
+NBest = Annotated[int, typer.Option(min=1, help="Candidates written for each line.")]
+KeepWarm = Annotated[
+    float | None,
+    typer.Option(
+        parser=_seconds,
+        metavar="TIME",
+        envvar="NMT_KEEP_WARM",
+        show_envvar=True,
+        help="Leave a process behind that answers later calls at once, until none has come for "
+        "so long: 10m, say; 0 ends it.",
+    ),
+]
+
+# --- translating: the search --------------------------------------------------------------------
+
+Beam = Annotated[int | None, typer.Option(min=1, help="Hypotheses searched at once; 1 is greedy.")]
+LengthPenalty = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=10,
+        help="More for longer translations; 1 ranks by the mean log-probability of a subword.",
+    ),
+]
+SearchAssignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="translate.KEY=VALUE", help="One setting of the search; repeatable."
+    ),
+]
+Precision = Annotated[
+    choices.PrecisionChoice,
+    typer.Option(
+        help="Arithmetic of the search; auto: int8 where the CPU has exact 8-bit products."
+    ),
+]
+Ensemble = Annotated[
+    choices.Mean | None,
+    typer.Option(
+        help="What of several runs is averaged; logits: their log-probabilities.  "
+        "[default: probabilities]"
+    ),
+]
+Sample = Annotated[bool, typer.Option("--sample", help="Draw from the model instead of searching.")]
+Temperature = Annotated[
+    float | None, typer.Option(min=0.01, help="Of --sample: below 1 is more cautious.")
+]
+TopK = Annotated[
+    int | None, typer.Option(min=1, help="Of --sample: only the likeliest so many subwords.")
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(min=0.01, max=1.0, help="Of --sample: only the likeliest that make up this."),
+]
+DrawingSeed = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Of --sample: another seed, other draws.")
+]
+Mbr = Annotated[
+    bool,
+    typer.Option(
+        "--mbr",
+        help="Minimum Bayes risk: choose what is most like all the beam, or with --sample "
+        "like all draws (64 without --beam).",
+    ),
+]
+Utility = Annotated[
+    choices.MetricName | None,
+    typer.Option(help="Of --mbr: what likeness is.  [default: chrf]"),
+]
+PrefixColumn = Annotated[
+    bool, typer.Option("--prefix-column", help="Lines are SOURCE, TAB, how the translation begins.")
+]
+Terms = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.tsv", help="SOURCE, TAB, TARGET: words that must be translated so."),
+]
+
+# --- translating: looking closely ---------------------------------------------------------------
+
+Alignments = Annotated[
+    bool, typer.Option("--alignments", help="Which word stands for which; tsv and jsonl.")
+]
+SubwordAlignments = Annotated[
+    bool, typer.Option("--subword-alignments", help="The same for subwords.")
+]
+AttentionPlot = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Draw where the model looked: .png, .svg or .pdf, FILE-2 for the second line, …; "
+        "- draws it in the terminal, on stderr.",
+    ),
+]
+ReplaceUnknown = Annotated[
+    bool,
+    typer.Option(
+        "--replace-unknown", help="Copy words that the vocabulary cannot spell from the source."
+    ),
+]
+FlagBelow = Annotated[
+    float | None,
+    typer.Option(metavar="SCORE", help="Mark what scores below; tsv gets a column of marks."),
+]
+
+# --- scoring and tuning -------------------------------------------------------------------------
+
+CandidatesFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Score the candidates that nmt translate wrote: a .jsonl, "
+        "or a .tsv whose SOURCE file takes the place of CORPUS.",
+    ),
+]
+Tokens = Annotated[bool, typer.Option("--tokens", help="The log-probability of each subword too.")]
+ScoreFormat = Annotated[
+    choices.Format, typer.Option(help="text: log-probabilities; tsv and jsonl: ranks as well.")
+]
+Hypotheses = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Score these translations instead.")
+]
+Metric = Annotated[choices.MetricName, typer.Option(help="What is to be high.")]
+Rerank = Annotated[
+    bool,
+    typer.Option("--rerank", help="Tune weights of length and coverage by error rate (MERT)."),
+]
+Beams = Annotated[
+    str | None, typer.Option(metavar="N,N,...", help="The beams to try.  [default: 1,2,3,5,8,12]")
+]
