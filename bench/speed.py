@@ -3,11 +3,12 @@
     python bench/speed.py
 
 Training: target subwords a second over whole updates, bf16 and fp32 side by side, medians of
-several rounds. Translating: sentences a second, greedy and with a beam of five.
+several rounds. Translating: sentences a second, greedy and with a beam of five, in each precision.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 import statistics
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 import torch
 
 from nmt.checkpoint import Run
+from nmt.choices import Precision
 from nmt.config import settings_from
 from nmt.corpus import open_corpus
 from nmt.device import open_device
@@ -63,10 +65,10 @@ def training_speed(data: Prepared, folder: Path, precision: str) -> float:
     return statistics.median(speeds)
 
 
-def translating_speed(data: Prepared, folder: Path, beam: int) -> float:
+def translating_speed(data: Prepared, folder: Path, beam: int, precision: Precision) -> float:
     training = Training(Run(folder / "t"), settings_from(), data, open_device(), time.monotonic())
     options = SearchOptions(beam=beam, max_ratio=1.0, max_extra=0)  # an untrained model never ends
-    translator = Translator(training.average, data.vocabulary, options, longest=128)
+    translator = Translator(training.average, data.vocabulary, options, 128, precision)
     lines = data.train.text("source", torch.arange(SENTENCES).numpy())
     translator.translate(lines[:20])
     started = time.perf_counter()
@@ -85,9 +87,10 @@ def main() -> None:
         for precision in ("bf16", "fp32"):
             speed = training_speed(data, folder, precision)
             print(f"training, {precision}: {speed:,.0f} target tokens/s")
-        for beam in (1, 5):
-            speed = translating_speed(data, folder, beam)
-            print(f"translating, beam {beam}: {speed:,.0f} sentences/s")
+        arithmetics: tuple[Precision, ...] = ("fp32", "bf16", "int8")
+        for beam, arithmetic in itertools.product((1, 5), arithmetics):
+            speed = translating_speed(data, folder, beam, arithmetic)
+            print(f"translating, beam {beam}, {arithmetic}: {speed:,.0f} sentences/s")
 
 
 if __name__ == "__main__":
