@@ -19,6 +19,7 @@ OpenNMT-py's checkpoints hold more than tensors; torch loads such since 2.6 only
 from __future__ import annotations
 
 import json
+import platform
 import re
 import subprocess
 import sys
@@ -93,6 +94,15 @@ class Task:
     def target_lengths(self) -> np.ndarray:
         """In tokens, EOS included."""
         return np.array([len(ids) + 1 for ids in self._ids["target"]])
+
+    def about(self) -> dict[str, str]:
+        """What a table of figures says of the work, and of what it was done with."""
+        plural = "s" if self.threads > 1 else ""
+        return {
+            "torch": f"{torch.__version__}, {self.threads} thread{plural}",
+            "Python": platform.python_version(),
+            "corpus": f"{self.pairs:,} pairs, {self.vocabulary:,} subwords",
+        }
 
     def _write_pieces(self) -> None:
         """The corpus as the peers read it: a file for each part and side, and a vocabulary."""

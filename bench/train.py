@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import tempfile
@@ -212,11 +211,7 @@ def _ratios(summaries: Sequence[Summary], systems: Sequence[System]) -> dict[str
 
 def _about(task: Task) -> dict[str, str]:
     source, target = task.source_lengths.mean(), task.target_lengths.mean()
-    plural = "s" if task.threads > 1 else ""
-    return {
-        "torch": f"{torch.__version__}, {task.threads} thread{plural}",
-        "Python": platform.python_version(),
-        "corpus": f"{task.pairs:,} pairs, {task.vocabulary:,} subwords",
+    return task.about() | {
         "tokens in a sentence": f"{source:.1f} source, {target:.1f} target (with EOS)",
     }
 

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import tempfile
@@ -285,14 +284,7 @@ def _ratios(summaries: Sequence[Summary], ours: Sequence[str]) -> Iterator[Ratio
 
 
 def _about(test: Test) -> dict[str, str]:
-    task = test.task
-    plural = "s" if task.threads > 1 else ""
-    return {
-        "torch": f"{torch.__version__}, {task.threads} thread{plural}",
-        "Python": platform.python_version(),
-        "corpus": f"{task.pairs:,} pairs, {task.vocabulary:,} subwords",
-        "test set": f"{len(test.sources):,} sentences",
-    }
+    return test.task.about() | {"test set": f"{len(test.sources):,} sentences"}
 
 
 # --- the command --------------------------------------------------------------------------------
