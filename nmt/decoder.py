@@ -111,6 +111,7 @@ class Decoder(nn.Module):
 
     settings: ModelSettings
     target_embedding: nn.Embedding
+    dropout_strength = 1.0  # how much of the settings' dropouts there is, in training
 
     def build_decoder(self) -> None:
         """Make all that stands above `target_embedding`."""

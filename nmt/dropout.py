@@ -19,10 +19,11 @@ from nmt.config import ModelSettings
 
 
 class Dropout:
-    """The dropout of one pass; a model that is not training leaves everything as it is."""
+    """The dropout of one pass."""
 
-    def __init__(self, settings: ModelSettings, training: bool) -> None:
-        self.settings, self.training = settings, training
+    def __init__(self, settings: ModelSettings, strength: float = 1.0) -> None:
+        """Args: strength: how much of what the settings say is blanked out: 0, nothing, to 1."""
+        self.settings, self.strength = settings, strength
         self._drawn: dict[Hashable, Tensor] = {}
 
     def units(self, place: Hashable, values: Tensor) -> Tensor:
@@ -31,8 +32,8 @@ class Dropout:
         One mask for all time steps of a sentence (Gal & Ghahramani 2016), or one for each step
         (Zaremba et al. 2014), as the settings say.
         """
-        share = self.settings.dropout
-        if not self.training or not share:
+        share = self.strength * self.settings.dropout
+        if not share:
             return values
         if self.settings.dropout_per == "step":
             return functional.dropout(values, share)
@@ -45,21 +46,21 @@ class Dropout:
 
     def subwords(self, vectors: Tensor) -> Tensor:
         """Some positions of [B, T, X] blanked out whole, without scaling the others up."""
-        share = self.settings.word_dropout
-        if not self.training or not share:
+        share = self.strength * self.settings.word_dropout
+        if not share:
             return vectors
         kept = torch.rand(vectors.shape[:-1], device=vectors.device) >= share
         return vectors * kept.unsqueeze(-1)
 
     def weights(self, place: Hashable, matrix: Tensor) -> Tensor:
         """DropConnect: a matrix with the same holes for the whole pass (Merity et al. 2018, §2)."""
-        share = self.settings.weight_dropout
-        if not self.training or not share:
+        share = self.strength * self.settings.weight_dropout
+        if not share:
             return matrix
         if place not in self._drawn:
             self._drawn[place] = functional.dropout(matrix, share)
         return self._drawn[place]
 
 
-NONE = Dropout(ModelSettings(), training=False)
+NONE = Dropout(ModelSettings(), strength=0.0)
 """Leaves everything as it is."""

@@ -64,7 +64,7 @@ class Seq2Seq(Decoder):
 
     def readout(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Tensor:
         """The same up to the output layer: [B, T, E]."""
-        dropout = Dropout(self.settings, self.training)
+        dropout = Dropout(self.settings, self.dropout_strength if self.training else 0.0)
         memory = self.encode(source, lengths, dropout)
         return self.decode(target_in, self.start(memory, dropout), memory, dropout)
 

@@ -227,6 +227,7 @@ class Training:
         tokens = sum(batch.tokens for batch in batches)
         self._seed_step()
         self.model.train()
+        self.model.dropout_strength = self.dropout_strength()
         self.optimizer.zero_grad()
         losses = torch.zeros(2, device=self.device.torch)
         for number, batch in enumerate(batches, 1):
@@ -265,6 +266,12 @@ class Training:
                 list(self.model.parameters()),
                 1 - decay if train.ema else 1.0,
             )
+
+    def dropout_strength(self) -> float:
+        """Of the current step: it grows to the end of the training, or is 1 where none is set."""
+        train, start = self.settings.train, self.settings.train.dropout_start
+        endless = not (train.budget or train.max_steps or train.max_epochs)
+        return 1.0 if endless else start + (1 - start) * min(1.0, self.done())
 
     def learning_rate(self) -> float:
         """The schedule's value for the current step."""

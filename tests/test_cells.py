@@ -100,7 +100,7 @@ def test_steps_are_the_whole_sequence(cell: Cell) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_dropped_weights_are_those_of_the_recurrent_matrix(cell: Cell) -> None:
     layer, inputs, state = make(cell)
-    dropout = Dropout(ModelSettings(weight_dropout=0.5), training=True)
+    dropout = Dropout(ModelSettings(weight_dropout=0.5))
     outputs, _ = layer(inputs, state, dropout)
     weights = layer.weights(dropout)
     assert [torch.equal(a, b) for a, b in zip(weights, layer.weights(), strict=True)] == [

@@ -219,7 +219,7 @@ def test_what_is_not_allowed_is_refused_with_the_keys_that_clash() -> None:
 
 def test_a_pass_step_by_step_meets_the_dropout_of_one_over_the_whole() -> None:
     model = make({"model.dropout": 0.3, "model.weight_dropout": 0.3, "model.connections": "dense"})
-    every, dropout = batch([0, 1, 2]), Dropout(model.settings, training=True)
+    every, dropout = batch([0, 1, 2]), Dropout(model.settings)
     memory = model.encode(every.source, every.source_lengths)
     embedded = model.target_embedding(every.target_in)
     state = model.start(memory)

@@ -227,6 +227,29 @@ def test_schedules_warm_up_and_never_exceed_their_peak(
     assert rates[-1] == pytest.approx(last, abs=1e-9)
 
 
+def test_dropout_grows_towards_the_end_and_is_whole_where_there_is_none(
+    toy: Files, tmp_path: Path
+) -> None:
+    limits: dict[str, object] = {"train__max_steps": 8, "train__max_epochs": 0}
+    limits |= {"train__dropout_start": 0.25, "train__schedule": "constant"}
+    training = make_training(tmp_path / "ends", toy["train"], toy["valid"], **limits)
+    assert training.dropout_strength() == 0.25
+    seen = []
+    forward = training._losses.forward
+
+    def watched(batch: Batch) -> Tensor:
+        seen.append(training.model.dropout_strength)
+        result: Tensor = forward(batch)
+        return result
+
+    training._losses.forward = watched
+    list(training.events())
+    assert seen == pytest.approx([0.25 + 0.75 * step / 8 for step in range(1, 9)])
+    limits["train__max_steps"] = 0
+    training = make_training(tmp_path / "endless", toy["train"], toy["valid"], **limits)
+    assert training.dropout_strength() == 1.0
+
+
 def spoil(
     training: Training,
     when: Callable[[Training], bool],
