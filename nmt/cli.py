@@ -403,20 +403,23 @@ def tune(
 
     from nmt import decoding
     from nmt.checkpoint import read_config, write_config
-    from nmt.clean import is_blank
     from nmt.metrics import METRICS
     from nmt.search import SearchOptions
-    from nmt.tune import BEAMS, as_record, as_rows
+    from nmt.tune import BEAMS, as_record, as_rows, usable
     from nmt.tune import tune as tune_search
 
     widths = _numbers(beams, "--beams") if beams else BEAMS
     request = decoding.Request(runs=[run], precision=precision, device=device, threads=threads)
     (trained,) = decoding.load_runs(request)
+    translator = decoding.make_translator(request, [trained])
     every = list(_corpus(corpus, langs).pairs())
-    pairs = [pair for pair in every if not is_blank(pair.source) and not is_blank(pair.target)]
+    pairs = usable(every, translator)
     if not pairs:
         raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to tune on")
-    translator = decoding.make_translator(request, [trained])
+    if len(pairs) < len(every):
+        console.warn(
+            f"{len(every) - len(pairs)} pairs have an empty side or a very long source: left out"
+        )
     attends = trained.model.attention is not None
     found = tune_search(
         lambda settings: translator.with_options(SearchOptions.of(settings, attention=attends)),

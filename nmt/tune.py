@@ -25,7 +25,9 @@ from typing import Literal
 
 import numpy as np
 
+from nmt.clean import is_blank
 from nmt.config import TranslateSettings
+from nmt.corpus import Pair
 from nmt.metrics import Array, Metric, paired_bootstrap
 from nmt.rerank import Candidates, tuned
 from nmt.search import SearchOptions
@@ -79,6 +81,14 @@ class Found:
             f"and better in {self.share:.0%} of all resamplings"
         )
         return f"stored: {gain}" if self.better else f"left as it was: {gain} may be chance"
+
+
+def usable(pairs: Iterable[Pair], translator: Translator) -> list[Pair]:
+    """Those with text on both sides, and a source that is not translated in pieces."""
+    full = [pair for pair in pairs if not is_blank(pair.source) and not is_blank(pair.target)]
+    encoded = translator.vocabulary.source.encode([pair.source for pair in full])
+    longest = translator.planner.longest
+    return [pair for pair, ids in zip(full, encoded, strict=True) if len(ids) <= longest]
 
 
 def tune(
