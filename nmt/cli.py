@@ -420,9 +420,8 @@ def tune(
         console.warn(
             f"{len(every) - len(pairs)} pairs have an empty side or a very long source: left out"
         )
-    attends = trained.model.attention is not None
     found = tune_search(
-        lambda settings: translator.with_options(SearchOptions.of(settings, attention=attends)),
+        lambda settings: translator.with_options(SearchOptions.of(settings, coverage=True)),
         trained.settings.translate,
         [pair.source for pair in pairs],
         [pair.target for pair in pairs],

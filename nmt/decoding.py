@@ -160,7 +160,7 @@ def make_translator(request: Request, members: Sequence[Trained]) -> Translator:
             settings.translate,
             attention=request.watched or request.format == "jsonl",
             unknown=request.replace_unknown,
-            best=0 if request.mbr else request.n_best,
+            best=request.n_best,
             sampling=Sampling(**request.draws) if request.sample else None,
         ),
         settings.data.max_length,

@@ -104,8 +104,7 @@ def tune(
     """Try beams, and with each of them other rankings, on a corpus.
 
     Args:
-        translator_for: makes one with these settings, whose hypotheses tell their coverage if the
-            model has attention.
+        translator_for: makes one with these settings, whose hypotheses tell their coverage.
         stored: what the run has; what is not tuned stays as it is there.
         rerank: whether weights are found for reranking, instead of trying penalties.
         report: told the beam of each search before it begins.

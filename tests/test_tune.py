@@ -35,7 +35,7 @@ def found(run: Path, toy: Files, device: Device) -> Found:
     trained = load(run, device.torch)
 
     def translator_for(settings: TranslateSettings) -> Translator:
-        options = SearchOptions.of(settings, attention=True)
+        options = SearchOptions.of(settings, coverage=True)
         return Translator(trained.model, trained.vocabulary, options, 100)
 
     sources, references = (list(read_lines(path)) for path in toy["valid"])
