@@ -8,7 +8,7 @@ in the other rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nmt.batches import SHORTEST, pad_sources, rounded
 from nmt.choices import Precision
+from nmt.decoder import Step
 from nmt.device import autocast
 from nmt.ensemble import Ensemble
 from nmt.inference import arranged
@@ -54,6 +55,7 @@ class Engine:
         narrowest = min(each.settings.hidden for each in models)
         rows = max(4, _SMALL_PRODUCT // (SHORTEST * narrowest) + 1)
         self._fewest = max(2, rows)  # sentences, since the first step has one row for each
+        self._given_up = False  # whether what is under way should stop
 
     def search(
         self,
@@ -106,8 +108,27 @@ class Engine:
             return _in_order(batches, map(work, batches))
         workers = max(1, min(torch.get_num_threads(), len(batches)))
         longest_first = batches[::-1]
+        self._given_up = False
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return _in_order(longest_first, pool.map(work, longest_first))
+            try:
+                return _in_order(longest_first, pool.map(work, longest_first))
+            except BaseException:  # Ctrl-C, say: the pool waits for what is under way
+                self._given_up = True
+                raise
+
+    # --- what search knows of the model -----------------------------------------------------------
+
+    def start(self, memory: Any) -> Any:
+        """The state that a batch starts from."""
+        return self._model.start(memory)
+
+    def step(self, tokens: Tensor, state: Any, memory: Any) -> Step[Any]:
+        """The model's step, as long as somebody waits for what comes of it."""
+        if self._given_up:
+            raise CancelledError
+        return self._model.step(tokens, state, memory)
+
+    # --- one batch --------------------------------------------------------------------------------
 
     @torch.inference_mode()
     def _search(
@@ -117,10 +138,10 @@ class Engine:
         with autocast(self.device, self._precision):
             memory = self._encode(filled)
             if options.sampling is None:
-                found = search(self._model, memory, options, self._fewest, guides)
+                found = search(self, memory, options, self._fewest, guides)
             else:
                 noise = _noise(filled, options, options.sampling.seed)
-                found = sample(self._model, memory, options, noise, self._fewest, guides)
+                found = sample(self, memory, options, noise, self._fewest, guides)
         return found[: len(sources)]
 
     @torch.inference_mode()
@@ -130,7 +151,7 @@ class Engine:
         company = self._fewest - len(sources)
         with autocast(self.device, self._precision):
             memory = self._encode([*sources, *[sources[0]] * company])
-            forced = force(self._model, memory, [*targets, *[targets[0]] * company], options)
+            forced = force(self, memory, [*targets, *[targets[0]] * company], options)
         return forced[: len(sources)]
 
     def _encode(self, sources: Sequence[Ids]) -> Any:
