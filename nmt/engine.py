@@ -29,6 +29,8 @@ from nmt.subwords import Ids
 _SMALL_PRODUCT = 16**3  # torch computes products of up to so many multiplications in other ways
 _ROWS = 320  # sentences × beams advanced together
 _TOKENS = 8_000  # source or target subwords, padding included, scored together
+_MEMORY = 4 << 30  # bytes that all batches under way may take, about
+_COPIES = 4  # of a step's logits and of the attention's weights so far, when there are most
 
 T = TypeVar("T")
 
@@ -55,6 +57,7 @@ class Engine:
         narrowest = min(each.settings.hidden for each in models)
         rows = max(4, _SMALL_PRODUCT // (SHORTEST * narrowest) + 1)
         self._fewest = max(2, rows)  # sentences, since the first step has one row for each
+        self._subwords = len(models[0].target_embedding.weight)
         self._given_up = False  # whether what is under way should stop
 
     def search(
@@ -78,7 +81,7 @@ class Engine:
         def found(rows: list[int]) -> list[list[Hypothesis]]:
             return self._search([sources[i] for i in rows], options, [held[i] for i in rows])
 
-        return self._in_batches(batches, found)
+        return self._in_batches(batches, found, self._at_once(sources, options))
 
     def force(
         self, sources: Sequence[Ids], targets: Sequence[Ids], options: SearchOptions
@@ -96,17 +99,24 @@ class Engine:
         def forced(rows: list[int]) -> list[Hypothesis]:
             return self._force([sources[i] for i in rows], [targets[i] for i in rows], options)
 
-        return self._in_batches(batches, forced)
+        return self._in_batches(batches, forced, self._at_once(sources, options))
+
+    def _at_once(self, sources: Sequence[Ids], options: SearchOptions) -> int:
+        """How many batches may be under way: one a thread, as far as memory goes."""
+        widest = max(map(len, sources), default=0) + 1
+        looked = widest * int(options.longest(torch.tensor([widest]))) if options.watches else 0
+        each = 4 * _COPIES * _ROWS * (self._subwords + looked)  # bytes
+        return max(1, min(torch.get_num_threads(), _MEMORY // each))
 
     def _in_batches(
-        self, batches: Sequence[list[int]], work: Callable[[list[int]], list[T]]
+        self, batches: Sequence[list[int]], work: Callable[[list[int]], list[T]], at_once: int
     ) -> list[T]:
         """What some work makes of every row, by batches of rows: side by side, on a CPU each with
         one thread. Small products gain little from several, and torch cuts what several share
         where the number of rows says."""
         if self.device.type != "cpu":
             return _in_order(batches, map(work, batches))
-        workers = max(1, min(torch.get_num_threads(), len(batches)))
+        workers = max(1, min(at_once, len(batches)))
         longest_first = batches[::-1]
         self._given_up = False
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
