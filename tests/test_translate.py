@@ -12,11 +12,11 @@ from conftest import other, toy_pairs
 
 from nmt.alignment import subword_links, word_links
 from nmt.checkpoint import load
-from nmt.choices import Mean, Precision
+from nmt.choices import Mean, PrecisionChoice
 from nmt.config import ModelSettings
 from nmt.device import Device
 from nmt.ensemble import Ensemble
-from nmt.inference import arranged
+from nmt.inference import arranged, precision_for
 from nmt.metrics import METRICS
 from nmt.model import Seq2Seq
 from nmt.search import Sampling, SearchOptions
@@ -35,10 +35,11 @@ def assert_neighbours_do_not_matter(translator: Translator, lines: list[str]) ->
     assert together == backwards == alone  # scores too, to the last bit
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
-def test_neighbours_do_not_matter(run: Path, device: Device, precision: Precision) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "auto"])
+def test_neighbours_do_not_matter(run: Path, device: Device, precision: PrecisionChoice) -> None:
     trained, options = load(run, device.torch), SearchOptions(beam=3)
-    translator = Translator(trained.model, trained.vocabulary, options, 20, precision)
+    chosen = precision_for([trained.model], precision)
+    translator = Translator(trained.model, trained.vocabulary, options, 20, chosen)
     assert_neighbours_do_not_matter(translator, lines_of_all_lengths())
 
 
