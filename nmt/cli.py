@@ -128,18 +128,19 @@ def train(
     """Train a model. The same command again goes on where it stopped."""
     from nmt.config import read
 
-    asked = _asked(config, assignments, preset, seed, budget)
-    read(asked)
-    from nmt import recipe
-    from nmt.console import PreparationView, TrainingView, show_beginning
-    from nmt.device import open_device
-    from nmt.distributed import join
+    with process.alike():
+        asked = _asked(config, assignments, preset, seed, budget)
+        read(asked)
+        from nmt import recipe
+        from nmt.console import PreparationView, TrainingView, show_beginning
+        from nmt.device import open_device
+        from nmt.distributed import join
 
-    pairs, valid_pairs = _corpora(corpus, valid, langs)
+        pairs, valid_pairs = _corpora(corpus, valid, langs)
+        place = open_device(device, threads)
+        board = _board(tensorboard, out)
     preparation = PreparationView(console)
     request = recipe.Request(asked, pairs, valid_pairs, out, fresh, preparation.show)
-    place = open_device(device, threads)
-    board = _board(tensorboard, out)
     with (
         preparation,
         join(place.torch.type == "cuda") as world,
