@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 import torch
 
@@ -20,7 +19,7 @@ from nmt.ensemble import Ensemble
 from nmt.mbr import ranked
 from nmt.metrics import Metric
 from nmt.model import Seq2Seq
-from nmt.plan import Piece, Plan, Planner
+from nmt.plan import Piece, Plan, Planner, surfaces_of
 from nmt.search import Hypothesis, SearchOptions
 from nmt.subwords import UNK, Ids, Subwords, Vocabulary, text_of
 from nmt.terms import Terminology
@@ -137,7 +136,7 @@ def _join(
     if not parts:
         return Translation(plan.line, (Candidate(plan.prefix, 0.0, 0.0),), plan.unmet)
     sources = [piece.source for piece in plan.pieces]
-    spelled = _spelled(plan.line, sources, vocabulary.source) if options.attention else []
+    spelled = surfaces_of(plan.line, sources, vocabulary.source) if options.attention else []
     limits = options.longest(torch.tensor([len(ids) + 1 for ids in sources])).tolist()
     subwords = sum(map(len, sources))
     joined = []
@@ -170,12 +169,6 @@ def _text(piece: Piece, found: Hypothesis, subwords: Subwords) -> str:
     if piece.beginning is None:
         return subwords.decode(found.ids)
     return piece.beginning.replaced(found.ids, subwords)
-
-
-def _spelled(line: str, sources: Sequence[Ids], subwords: Subwords) -> list[tuple[str, ...]]:
-    """Each part's subwords as the line has them, what the vocabulary does not know included."""
-    pieces = iter(subwords.surfaces(line))
-    return [tuple(islice(pieces, len(ids))) for ids in sources]
 
 
 def _attention(
