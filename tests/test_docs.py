@@ -6,6 +6,7 @@ import ast
 import itertools
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,20 @@ def test_the_readme_lists_every_room() -> None:
 def test_training_names_every_preset() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", TRAINING, flags=re.M)
     assert sorted(rows) == sorted(config.PRESETS)
+
+
+def test_a_room_imports_only_what_comes_before_it_on_the_way() -> None:
+    """But for training, which validates by translating."""
+    there, back = re.findall(r"^.*→.*$", README, flags=re.M)
+    way = re.findall(r"\w+", there)
+    way.remove("training")
+    way += ["search", "translate", "evaluate", "training"]
+    assert all(room in back for room in way[-4:-1])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    at = {room: number for number, layer in enumerate(layers) for room in layer.split(" | ")}
+    places = [at[room] for room in way]
+    assert places == sorted(places, reverse=True)
 
 
 def test_every_room_says_why_it_exists() -> None:
