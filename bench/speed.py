@@ -24,6 +24,7 @@ from nmt.choices import Precision
 from nmt.config import settings_from
 from nmt.corpus import open_corpus
 from nmt.device import open_device
+from nmt.inference import has_exact_integers
 from nmt.prepare import Prepared
 from nmt.recipe import prepare
 from nmt.search import SearchOptions
@@ -87,7 +88,8 @@ def main() -> None:
         for precision in ("bf16", "fp32"):
             speed = training_speed(data, folder, precision)
             print(f"training, {precision}: {speed:,.0f} target tokens/s")
-        arithmetics: tuple[Precision, ...] = ("fp32", "bf16", "int8")
+        arithmetics: list[Precision] = ["fp32", "bf16"]
+        arithmetics += ["int8"] if has_exact_integers() else []
         for beam, arithmetic in itertools.product((1, 5), arithmetics):
             speed = translating_speed(data, folder, beam, arithmetic)
             print(f"translating, beam {beam}, {arithmetic}: {speed:,.0f} sentences/s")

@@ -5,7 +5,7 @@
 
 Every round trains with each system in turn, `nmt` in bf16 and in fp32 and the peers in fp32, and
 the figures are medians over the rounds: a machine drifts, so only what ran side by side is
-compared. bench/systems.py says what the same work is and how the peers are installed.
+compared. bench/work.py says what the same work is, bench/others.py how the peers are installed.
 
 Counted is what bench/meter.py writes down within the system's own process, the same way for all:
 the target tokens of the losses that went into each update, EOS included, padding not. When
@@ -35,8 +35,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from systems import HERE, JoeyNMT, Nmt, OpenNMT, Peer, System, Task
+from others import JoeyNMT, OpenNMT, Peer
+from systems import HERE, Nmt, System
 from watch import running
+from work import Task
 
 from nmt.console import print_table
 

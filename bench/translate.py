@@ -6,7 +6,7 @@
 
 `nmt` in fp32, bf16 and int8, OpenNMT-py and JoeyNMT translate with recurrent models of the same
 sizes, CTranslate2 in int8 with a small Transformer of OpenNMT-py's; all were trained on the same
-corpus, cut into the same subwords (bench/systems.py). Models that are not in `--work` yet are
+corpus, cut into the same subwords (bench/work.py). Models that are not in `--work` yet are
 trained first, which takes hours; a training that was stopped goes on.
 
 In every round each translates in turn, with a beam of five and greedily, on the same number of
@@ -34,9 +34,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from systems import HERE, Checkpoint, System, Task, write_lines
+from systems import HERE, Checkpoint, System
 from translators import NmtTranslator, Request, Translator, everyone
 from watch import Cost, cost
+from work import Task, write_lines
 
 from nmt.console import print_table
 from nmt.evaluate import bleu

@@ -1,8 +1,8 @@
 """Those that translate, in the comparison of bench/translate.py: each one's own command.
 
-All were trained by bench/systems.py on the same subwords. `nmt` reads and writes text, and cutting
-it into subwords is in its times; the others read and write subwords. Beam and threads are the same
-for all. The rest is every system's default, but for
+All were trained on the same subwords (bench/work.py). `nmt` reads and writes text, and cutting it
+into subwords is in its times; the others read and write subwords. Beam and threads are the same for
+all. The rest is every system's default, but for
 
     OpenNMT-py    batches of 64 sentences; its default is 30
     JoeyNMT       a length penalty (GNMT's, to the power 1), since the others have one by default
@@ -17,19 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from systems import (
-    HERE,
-    Checkpoint,
-    Environment,
-    JoeyNMT,
-    Nmt,
-    OpenNMT,
-    Package,
-    Peer,
-    System,
-    Transformer,
-    written,
-)
+from others import Environment, JoeyNMT, OpenNMT, Package, Peer, Transformer, written
+from systems import HERE, Checkpoint, Nmt, System
 
 OPENNMT_BATCH = 64  # sentences
 

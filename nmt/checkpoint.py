@@ -32,9 +32,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nmt import __version__
-from nmt.choices import Mean
 from nmt.config import Settings, settings_from
-from nmt.ensemble import Ensemble
 from nmt.errors import RunError, SettingsError
 from nmt.files import PART, cannot_write, replacing, replacing_folder, write_text
 from nmt.manifest import MANIFEST, Manifest
@@ -165,22 +163,6 @@ def load(path: Path, device: torch.device) -> Trained:
     whole = {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}
     restore(model, whole, run.model)
     return Trained(run, settings, vocabulary, Manifest.load(path), model.to(device).eval())
-
-
-def ensemble(members: Sequence[Trained], mean: Mean) -> Ensemble[Seq2Seq]:
-    """Several runs as one model.
-
-    Raises:
-        RunError: their subwords differ.
-    """
-    first = members[0]
-    for other in members[1:]:
-        if other.vocabulary.files() != first.vocabulary.files():
-            raise RunError(
-                f"{first.run.path} and {other.run.path} have different subwords",
-                "only models that were trained on one preparation can decide together",
-            )
-    return Ensemble([member.model for member in members], mean)
 
 
 def restore(model: Seq2Seq, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -128,18 +128,19 @@ def train(
     """Train a model. The same command again goes on where it stopped."""
     from nmt.config import read
 
-    asked = _asked(config, assignments, preset, seed, budget)
-    read(asked)
-    from nmt import recipe
-    from nmt.console import PreparationView, TrainingView, show_beginning
-    from nmt.device import open_device
-    from nmt.distributed import join
+    with process.alike():
+        asked = _asked(config, assignments, preset, seed, budget)
+        read(asked)
+        from nmt import recipe
+        from nmt.console import PreparationView, TrainingView, show_beginning
+        from nmt.device import open_device
+        from nmt.distributed import join
 
-    pairs, valid_pairs = _corpora(corpus, valid, langs)
+        pairs, valid_pairs = _corpora(corpus, valid, langs)
+        place = open_device(device, threads)
+        board = _board(tensorboard, out)
     preparation = PreparationView(console)
     request = recipe.Request(asked, pairs, valid_pairs, out, fresh, preparation.show)
-    place = open_device(device, threads)
-    board = _board(tensorboard, out)
     with (
         preparation,
         join(place.torch.type == "cuda") as world,
@@ -403,23 +404,25 @@ def tune(
 
     from nmt import decoding
     from nmt.checkpoint import read_config, write_config
-    from nmt.clean import is_blank
     from nmt.metrics import METRICS
     from nmt.search import SearchOptions
-    from nmt.tune import BEAMS, as_record, as_rows
+    from nmt.tune import BEAMS, as_record, as_rows, usable
     from nmt.tune import tune as tune_search
 
     widths = _numbers(beams, "--beams") if beams else BEAMS
     request = decoding.Request(runs=[run], precision=precision, device=device, threads=threads)
     (trained,) = decoding.load_runs(request)
+    translator = decoding.make_translator(request, [trained])
     every = list(_corpus(corpus, langs).pairs())
-    pairs = [pair for pair in every if not is_blank(pair.source) and not is_blank(pair.target)]
+    pairs = usable(every, translator)
     if not pairs:
         raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to tune on")
-    translator = decoding.make_translator(request, [trained])
-    attends = trained.model.attention is not None
+    if len(pairs) < len(every):
+        console.warn(
+            f"{len(every) - len(pairs)} pairs have an empty side or a very long source: left out"
+        )
     found = tune_search(
-        lambda settings: translator.with_options(SearchOptions.of(settings, attention=attends)),
+        lambda settings: translator.with_options(SearchOptions.of(settings, coverage=True)),
         trained.settings.translate,
         [pair.source for pair in pairs],
         [pair.target for pair in pairs],

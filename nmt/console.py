@@ -46,6 +46,10 @@ class Console:
         if not self.quiet:
             self._print(text)
 
+    def draw(self, text: str) -> None:
+        """Lines that were asked for, --quiet or not."""
+        self._print(text)
+
     def warn(self, text: str) -> None:
         self._print(f"warning: {text}")
 
@@ -321,7 +325,7 @@ class AttentionView:
         if not attention:
             return
         if str(self.file) == "-":
-            self.console.say(chart(attention, shutil.get_terminal_size().columns))
+            self.console.draw(chart(attention, shutil.get_terminal_size().columns))
             return
         if number > _PICTURES:
             if number == _PICTURES + 1:

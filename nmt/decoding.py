@@ -141,8 +141,8 @@ def make_translator(request: Request, members: Sequence[Trained]) -> Translator:
     Raises:
         NmtError: these models, or their settings, do not allow it.
     """
-    from nmt.checkpoint import ensemble
     from nmt.config import flat, settings_from
+    from nmt.ensemble import ensemble_of
     from nmt.inference import precision_for
     from nmt.metrics import METRICS
     from nmt.search import Sampling, SearchOptions
@@ -154,13 +154,13 @@ def make_translator(request: Request, members: Sequence[Trained]) -> Translator:
     _check_models(request, members, settings)
     several = len(members) > 1
     return Translator(
-        ensemble(members, request.mean or "probabilities") if several else first.model,
+        ensemble_of(members, request.mean or "probabilities") if several else first.model,
         first.vocabulary,
         SearchOptions.of(
             settings.translate,
             attention=request.watched or request.format == "jsonl",
             unknown=request.replace_unknown,
-            best=0 if request.mbr else request.n_best,
+            best=request.n_best,
             sampling=Sampling(**request.draws) if request.sample else None,
         ),
         settings.data.max_length,

@@ -53,13 +53,13 @@ def open_device(choice: str = "auto", threads: int | None = None) -> Device:
         raise SettingsError(f"--device {choice}: there is no such device here", "use --device auto")
     device = torch.device(name)
     if name == "cuda":  # of several processes on a machine, each takes a GPU of its own
-        number, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
-        if number >= there:
+        each, there = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+        if each > there:
             raise SettingsError(
-                f"process {number + 1} on this machine has no GPU: there are {there}",
+                f"{each} processes on this machine want a GPU each, and there are {there}",
                 f"use --nproc-per-node {there}, or --device cpu",
             )
-        device = torch.device(name, number)
+        device = torch.device(name, int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     if device.type == "cpu":
         kept = _keep_freed_memory()

@@ -8,7 +8,7 @@ in the other rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nmt.batches import SHORTEST, pad_sources, rounded
 from nmt.choices import Precision
+from nmt.decoder import Step
 from nmt.device import autocast
 from nmt.ensemble import Ensemble
 from nmt.inference import arranged
@@ -28,6 +29,8 @@ from nmt.subwords import Ids
 _SMALL_PRODUCT = 16**3  # torch computes products of up to so many multiplications in other ways
 _ROWS = 320  # sentences × beams advanced together
 _TOKENS = 8_000  # source or target subwords, padding included, scored together
+_MEMORY = 4 << 30  # bytes that all batches under way may take, about
+_COPIES = 4  # of a step's logits and of the attention's weights so far, when there are most
 
 T = TypeVar("T")
 
@@ -54,6 +57,8 @@ class Engine:
         narrowest = min(each.settings.hidden for each in models)
         rows = max(4, _SMALL_PRODUCT // (SHORTEST * narrowest) + 1)
         self._fewest = max(2, rows)  # sentences, since the first step has one row for each
+        self._subwords = len(models[0].target_embedding.weight)
+        self._given_up = False  # whether what is under way should stop
 
     def search(
         self,
@@ -76,7 +81,7 @@ class Engine:
         def found(rows: list[int]) -> list[list[Hypothesis]]:
             return self._search([sources[i] for i in rows], options, [held[i] for i in rows])
 
-        return self._in_batches(batches, found)
+        return self._in_batches(batches, found, self._at_once(sources, options))
 
     def force(
         self, sources: Sequence[Ids], targets: Sequence[Ids], options: SearchOptions
@@ -94,20 +99,46 @@ class Engine:
         def forced(rows: list[int]) -> list[Hypothesis]:
             return self._force([sources[i] for i in rows], [targets[i] for i in rows], options)
 
-        return self._in_batches(batches, forced)
+        return self._in_batches(batches, forced, self._at_once(sources, options))
+
+    def _at_once(self, sources: Sequence[Ids], options: SearchOptions) -> int:
+        """How many batches may be under way: one a thread, as far as memory goes."""
+        widest = max(map(len, sources), default=0) + 1
+        looked = widest * int(options.longest(torch.tensor([widest]))) if options.watches else 0
+        each = 4 * _COPIES * _ROWS * (self._subwords + looked)  # bytes
+        return max(1, min(torch.get_num_threads(), _MEMORY // each))
 
     def _in_batches(
-        self, batches: Sequence[list[int]], work: Callable[[list[int]], list[T]]
+        self, batches: Sequence[list[int]], work: Callable[[list[int]], list[T]], at_once: int
     ) -> list[T]:
         """What some work makes of every row, by batches of rows: side by side, on a CPU each with
         one thread. Small products gain little from several, and torch cuts what several share
         where the number of rows says."""
         if self.device.type != "cpu":
             return _in_order(batches, map(work, batches))
-        workers = max(1, min(torch.get_num_threads(), len(batches)))
+        workers = max(1, min(at_once, len(batches)))
         longest_first = batches[::-1]
+        self._given_up = False
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return _in_order(longest_first, pool.map(work, longest_first))
+            try:
+                return _in_order(longest_first, pool.map(work, longest_first))
+            except BaseException:  # Ctrl-C, say: the pool waits for what is under way
+                self._given_up = True
+                raise
+
+    # --- what search knows of the model -----------------------------------------------------------
+
+    def start(self, memory: Any) -> Any:
+        """The state that a batch starts from."""
+        return self._model.start(memory)
+
+    def step(self, tokens: Tensor, state: Any, memory: Any) -> Step[Any]:
+        """The model's step, as long as somebody waits for what comes of it."""
+        if self._given_up:
+            raise CancelledError
+        return self._model.step(tokens, state, memory)
+
+    # --- one batch --------------------------------------------------------------------------------
 
     @torch.inference_mode()
     def _search(
@@ -117,10 +148,10 @@ class Engine:
         with autocast(self.device, self._precision):
             memory = self._encode(filled)
             if options.sampling is None:
-                found = search(self._model, memory, options, self._fewest, guides)
+                found = search(self, memory, options, self._fewest, guides)
             else:
                 noise = _noise(filled, options, options.sampling.seed)
-                found = sample(self._model, memory, options, noise, self._fewest, guides)
+                found = sample(self, memory, options, noise, self._fewest, guides)
         return found[: len(sources)]
 
     @torch.inference_mode()
@@ -130,7 +161,7 @@ class Engine:
         company = self._fewest - len(sources)
         with autocast(self.device, self._precision):
             memory = self._encode([*sources, *[sources[0]] * company])
-            forced = force(self._model, memory, [*targets, *[targets[0]] * company], options)
+            forced = force(self, memory, [*targets, *[targets[0]] * company], options)
         return forced[: len(sources)]
 
     def _encode(self, sources: Sequence[Ids]) -> Any:

@@ -17,8 +17,11 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from nmt.checkpoint import Trained
 from nmt.choices import Mean
 from nmt.decoder import State, Step
+from nmt.errors import RunError
+from nmt.model import Seq2Seq
 
 
 class Member(Protocol):
@@ -90,6 +93,22 @@ class Ensemble(Generic[M]):
         if self.mean == "logits":
             return every.mean(dim=0)
         return torch.logsumexp(every, dim=0) - math.log(len(log_probabilities))
+
+
+def ensemble_of(members: Sequence[Trained], mean: Mean) -> Ensemble[Seq2Seq]:
+    """Several runs as one model.
+
+    Raises:
+        RunError: their subwords differ.
+    """
+    first = members[0]
+    for other in members[1:]:
+        if other.vocabulary.files() != first.vocabulary.files():
+            raise RunError(
+                f"{first.run.path} and {other.run.path} have different subwords",
+                "only models that were trained on one preparation can decide together",
+            )
+    return Ensemble([member.model for member in members], mean)
 
 
 def _mean_attention(steps: Sequence[Step[State]]) -> Tensor | None:

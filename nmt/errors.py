@@ -4,7 +4,8 @@
     ├── CorpusError      parallel text that cannot be read as it is
     ├── SettingsError    a setting that does not exist, or that clashes with another
     ├── RunError         a run's folder that is missing something, or is another's
-    └── TrainingError    a training that cannot go on
+    ├── TrainingError    a training that cannot go on
+    └── ToldElsewhere    the same error as another process's, which tells it
 
 A message says what is wrong, where (file, and line where there is one), and what to do next.
 The command line catches `NmtError` in one place and prints it without a traceback.
@@ -55,3 +56,7 @@ class RunError(NmtError):
 
 class TrainingError(NmtError):
     """A training that cannot go on."""
+
+
+class ToldElsewhere(NmtError):  # noqa: N818
+    """Of several processes that cannot go on one tells why; the others end without a word."""

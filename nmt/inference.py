@@ -60,12 +60,14 @@ def precision_for(models: Sequence[Seq2Seq], choice: PrecisionChoice) -> Precisi
     Raises:
         SettingsError: integers are asked for and cannot be had.
     """
+    if choice == "fp32" or choice == "bf16":
+        return choice
     obstacle = next(filter(None, map(_obstacle, models)), "")
+    if not obstacle and not has_exact_integers():
+        obstacle = "this CPU has no exact 8-bit products"
     if choice == "int8" and obstacle:
         raise SettingsError(f"--precision int8 cannot be had: {obstacle}", "use bf16 or fp32")
-    if choice != "auto":
-        return choice
-    return "fp32" if obstacle or not _has_exact_integers() else "int8"
+    return "fp32" if obstacle else "int8"
 
 
 def _obstacle(model: Seq2Seq) -> str:
@@ -291,18 +293,11 @@ def _product(weight: Tensor, bias: Tensor | None, precision: Precision) -> _Prod
 def _integer_product(weight: Tensor, bias: Tensor | None) -> _Product:
     """Inputs in steps of 1/127 from −1 to 1, weights in 255 steps an output, exact sums.
 
-    oneDNN's fast kernels want unsigned inputs, so that 128 stands for zero. On a CPU where they
-    saturate (without VNNI), or that has none, float32 sums the same whole numbers.
+    oneDNN's fast kernels want unsigned inputs, so that 128 stands for zero.
     """
     weight = weight.detach()
     scale = weight.abs().amax(dim=1).clamp(min=1e-9) / 127  # [O]
     whole = (weight / scale.unsqueeze(1)).round()
-    if not _has_exact_integers():
-        real, step = whole, scale / 127
-        return _Product(
-            lambda x: (x * 127).round_(),
-            lambda x: nn.functional.linear(x, real).mul_(step).add_(0 if bias is None else bias),
-        )
     compute = _onednn_integers(whole.to(torch.int8), scale, bias)
     zero = torch.tensor(128.5)  # the conversion cuts off; from floats to bytes at once it is slow
     return _Product(
@@ -327,8 +322,9 @@ def _has_bfloat16() -> bool:
 
 
 @cache
-def _has_exact_integers() -> bool:
-    """Whether oneDNN's 8-bit products are there, and right for the largest numbers."""
+def has_exact_integers() -> bool:
+    """Whether oneDNN's 8-bit products are there, and right for the largest numbers: without VNNI
+    they saturate."""
     whole = torch.full((16, 64), 127, dtype=torch.int8)
     try:
         compute = _onednn_integers(whole, torch.ones(16), None)

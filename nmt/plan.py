@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import torch
 
 from nmt.clean import is_blank
 from nmt.constraints import Beginning, Guide, Phrase, Speller
 from nmt.search import SearchOptions
-from nmt.subwords import Ids, Subwords, Vocabulary
+from nmt.subwords import Ids, Subwords, Vocabulary, text_of
 from nmt.terms import Terminology, without_repeats
 
 _ENDS = (".", "!", "?", "。", "！", "？", "।", "؟", ";", ":")  # noqa: RUF001
@@ -83,7 +84,9 @@ class Planner:
             why = f"the prefix has {beginning.longest} subwords and a translation at most {room}"
             return Plan(line, (), prefix, (f"{why}; it is written as it is",))
         whole = len(sources) == 1
-        texts = [line] if whole else [self.vocabulary.source.decode(each) for each in sources]
+        texts = [line]
+        if not whole:
+            texts = [text_of(part) for part in surfaces_of(line, sources, self.vocabulary.source)]
         pieces: list[Piece] = []
         unmet = [] if whole else self._cut_terms(line, texts)
         for source, text in zip(sources, texts, strict=True):
@@ -147,3 +150,9 @@ def split_long(ids: Ids, longest: int, subwords: Subwords) -> list[Ids]:
         pieces.append(ids[begin:end])
         begin = end
     return [*pieces, ids[begin:]]
+
+
+def surfaces_of(line: str, sources: Sequence[Ids], subwords: Subwords) -> list[tuple[str, ...]]:
+    """Each part's subwords as the line has them, what the vocabulary does not know included."""
+    pieces = iter(subwords.surfaces(line))
+    return [tuple(islice(pieces, len(ids))) for ids in sources]

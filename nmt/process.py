@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nmt.console import console
-from nmt.errors import NmtError
+from nmt.errors import NmtError, ToldElsewhere
 
 if TYPE_CHECKING:
     from nmt.training import Training
@@ -82,7 +82,8 @@ def run(app: typer.Typer, command: Command) -> int:
             raise
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        console.error(error.message, error.advice)
+        if not isinstance(error, ToldElsewhere):
+            console.error(error.message, error.advice)
         return 1
     except (BrokenPipeError, SystemExit):  # the latter is the option parser's for the former
         _forget_stdout()
@@ -108,8 +109,25 @@ def _usage(error: Exception) -> int:
     show: Callable[[], None] | None = getattr(error, "show", None)
     if show is None:
         raise error
-    show()
+    if _tells():
+        show()
     return int(getattr(error, "exit_code", 2))
+
+
+@contextmanager
+def alike() -> Iterator[None]:
+    """What all processes that torchrun started do alike: an error of all is told by one."""
+    try:
+        yield
+    except NmtError as error:
+        if _tells():
+            raise
+        raise ToldElsewhere(error.message, error.advice) from error
+
+
+def _tells() -> bool:
+    """Whether this is the first, or the only, process of a training on this machine."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _forget_stdout() -> None:

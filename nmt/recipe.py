@@ -20,7 +20,7 @@ from nmt.config import Choice, DataSettings, Settings, flat, read, settings_from
 from nmt.corpus import Corpus
 from nmt.device import Device, training_precision
 from nmt.distributed import ALONE, World
-from nmt.errors import RunError, SettingsError, TrainingError
+from nmt.errors import RunError, SettingsError, ToldElsewhere
 from nmt.files import locked, replacing, write_text
 from nmt.manifest import FORMAT, MANIFEST, Inputs, Manifest
 from nmt.prepare import (
@@ -191,13 +191,13 @@ def opened(request: Request, device: Device, started: float, world: World) -> It
     Of several processes the first gets everything ready, and the others take it up from there.
 
     Raises:
-        TrainingError: the first process could not begin.
+        ToldElsewhere: the first process could not begin.
         NmtError: as `get_ready` does; or another command is writing there.
     """
     run = Run(request.out)
     if not world.first:
         if not world.told(False):
-            raise TrainingError("the first process could not begin", "its own message says why")
+            raise ToldElsewhere("the first process could not begin", "its own message says why")
         yield Ready(_take_up(request, run, device, started, world), resumed=True)
         return
     with ExitStack() as held:

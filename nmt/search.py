@@ -109,6 +109,7 @@ class SearchOptions(TranslateSettings):
     """
 
     attention: bool = False  # whether hypotheses carry the attention's weights
+    coverage: bool = False  # whether they tell their coverage, as far as the model attends
     unknown: bool = False  # whether <unk> may be produced, to be replaced by a word of the source
     best: int = 0  # hypotheses wanted of each sentence; 0: all that were finished
     sampling: Sampling | None = None
@@ -119,13 +120,19 @@ class SearchOptions(TranslateSettings):
         settings: TranslateSettings,
         *,
         attention: bool = False,
+        coverage: bool = False,
         unknown: bool = False,
         best: int = 0,
         sampling: Sampling | None = None,
     ) -> SearchOptions:
         """These settings, and options that are none."""
         return cls(
-            **asdict(settings), attention=attention, unknown=unknown, best=best, sampling=sampling
+            **asdict(settings),
+            attention=attention,
+            coverage=coverage,
+            unknown=unknown,
+            best=best,
+            sampling=sampling,
         )
 
     def longest(self, lengths: Tensor) -> Tensor:
@@ -147,7 +154,7 @@ class SearchOptions(TranslateSettings):
     @property
     def watches(self) -> bool:
         """Whether the attention's weights are of any use."""
-        return self.attention or self.coverage_penalty != 0
+        return self.attention or self.coverage or self.coverage_penalty != 0
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 16  # bytes read at once, if they are there
 _TOGETHER = 2_000  # lines translated at once
-_CHARACTERS = 1_000_000  # ... or this many characters
+_CHARACTERS = 1_000_000  # ... or this many characters, once for each hypothesis that is kept
 _PATIENCE = 0.05  # seconds to wait for one more line
 _LONGEST_WAIT = 0.3  # seconds that the first line of a batch may wait
 
@@ -93,8 +93,8 @@ def translate_stream(
         show: told the number of each line, from 1, and its translation.
         prefixed: whether lines have a second column, with what their translations begin with.
     """
-    count = 0
-    with contextlib.closing(_prompt_batches(_lines(source, warn))) as batches:
+    count, limit = 0, _CHARACTERS // translator.kept
+    with contextlib.closing(_prompt_batches(_lines(source, warn), limit)) as batches:
         for lines in batches:
             columns = [
                 line.text.partition("\t") if prefixed else (line.text, "", "") for line in lines
@@ -151,8 +151,8 @@ def _raw_lines(source: Readable) -> Iterator[tuple[bytes, bool]]:
         yield b"".join(begun), False
 
 
-def _prompt_batches(lines: Iterator[Line]) -> Generator[list[Line], None, None]:
-    """Lists of lines: all that are there, up to a limit, without waiting for more."""
+def _prompt_batches(lines: Iterator[Line], limit: int) -> Generator[list[Line], None, None]:
+    """Lists of lines: all that are there, up to a limit of characters, without waiting for more."""
     waiting: queue.Queue[Line | BaseException | None] = queue.Queue(_TOGETHER)
     over = threading.Event()  # nobody takes lines any more
 
@@ -168,7 +168,7 @@ def _prompt_batches(lines: Iterator[Line]) -> Generator[list[Line], None, None]:
 
     threading.Thread(target=read, daemon=True, name="input").start()
     try:
-        yield from _batches(waiting)
+        yield from _batches(waiting, limit)
     finally:
         over.set()
         with contextlib.suppress(queue.Empty):  # room for the one line that may be held out
@@ -176,13 +176,13 @@ def _prompt_batches(lines: Iterator[Line]) -> Generator[list[Line], None, None]:
                 waiting.get_nowait()
 
 
-def _batches(waiting: queue.Queue[Line | BaseException | None]) -> Iterator[list[Line]]:
+def _batches(waiting: queue.Queue[Line | BaseException | None], limit: int) -> Iterator[list[Line]]:
     """What is waiting, together, until None or an error ends it."""
     end: Line | BaseException | None = Line("", ended=False)
     while isinstance(end, Line):
         batch: list[Line] = []
         characters, deadline = 0, 0.0
-        while len(batch) < _TOGETHER and characters < _CHARACTERS:
+        while len(batch) < _TOGETHER and characters < limit:
             left = deadline - time.monotonic()
             try:
                 item = waiting.get(timeout=min(_PATIENCE, max(0.0, left)) if batch else None)

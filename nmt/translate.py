@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 import torch
 
 from nmt.alignment import Attention, replace_unknown
 from nmt.choices import Precision
-from nmt.clean import is_blank
 from nmt.engine import Engine
 from nmt.ensemble import Ensemble
 from nmt.mbr import ranked
 from nmt.metrics import Metric
 from nmt.model import Seq2Seq
-from nmt.plan import Piece, Plan, Planner
+from nmt.plan import Piece, Plan, Planner, surfaces_of
 from nmt.search import Hypothesis, SearchOptions
 from nmt.subwords import UNK, Ids, Subwords, Vocabulary, text_of
 from nmt.terms import Terminology
@@ -85,6 +83,11 @@ class Translator:
         )
         return other
 
+    @property
+    def kept(self) -> int:
+        """Hypotheses of each line that are in memory until its translation is made of them."""
+        return self.options.beam if self.utility else self.options.best or self.options.beam
+
     def translate(self, lines: Sequence[str], prefixes: Sequence[str] = ()) -> list[Translation]:
         """One translation for each line, in order.
 
@@ -95,12 +98,12 @@ class Translator:
         plans = self.planner.plans(lines, prefixes)
         pieces = [piece for plan in plans for piece in plan.pieces]
         sources, guides = [piece.source for piece in pieces], [piece.guide for piece in pieces]
-        found = iter(self.engine.search(sources, self.options, guides))
-        joined = [
+        options = replace(self.options, best=0) if self.utility else self.options
+        found = map(self._by_risk, pieces, self.engine.search(sources, options, guides))
+        return [
             _join(plan, [next(found) for _ in plan.pieces], self.vocabulary, self.options)
             for plan in plans
         ]
-        return [_by_risk(each, self.utility, self.options) for each in joined]
 
     def hypotheses(self, lines: Sequence[str]) -> list[list[Hypothesis]]:
         """What the search finished for each line, best first, each as one piece, however long."""
@@ -111,6 +114,16 @@ class Translator:
         source_ids = self.vocabulary.source.encode(sources)
         target_ids = self.vocabulary.target.encode(targets)
         return self.engine.force(source_ids, target_ids, self.options)
+
+    def _by_risk(self, piece: Piece, found: list[Hypothesis]) -> list[Hypothesis]:
+        """A piece's hypotheses ranked by expected utility, if that is asked for."""
+        if self.utility is None:
+            return found
+        texts = [_text(piece, each, self.vocabulary.target) for each in found]
+        likely = None if self.options.sampling else [each.log_probability for each in found]
+        order = ranked(texts, likely, self.utility)
+        best = order[: self.options.best or len(order)]
+        return [replace(found[number], score=expected) for number, expected in best]
 
 
 def _join(
@@ -123,7 +136,7 @@ def _join(
     if not parts:
         return Translation(plan.line, (Candidate(plan.prefix, 0.0, 0.0),), plan.unmet)
     sources = [piece.source for piece in plan.pieces]
-    spelled = _spelled(plan.line, sources, vocabulary.source) if options.attention else []
+    spelled = surfaces_of(plan.line, sources, vocabulary.source) if options.attention else []
     limits = options.longest(torch.tensor([len(ids) + 1 for ids in sources])).tolist()
     subwords = sum(map(len, sources))
     joined = []
@@ -158,12 +171,6 @@ def _text(piece: Piece, found: Hypothesis, subwords: Subwords) -> str:
     return piece.beginning.replaced(found.ids, subwords)
 
 
-def _spelled(line: str, sources: Sequence[Ids], subwords: Subwords) -> list[tuple[str, ...]]:
-    """Each part's subwords as the line has them, what the vocabulary does not know included."""
-    pieces = iter(subwords.surfaces(line))
-    return [tuple(islice(pieces, len(ids))) for ids in sources]
-
-
 def _attention(
     ids: Ids,
     pieces: tuple[str, ...],
@@ -180,16 +187,3 @@ def _attention(
         [at for at, each in enumerate(side) if each == UNK] for side in (ids, hypothesis.ids)
     )
     return replace_unknown(attention, unknown, produced) if unknown or produced else attention
-
-
-def _by_risk(
-    translation: Translation, utility: Metric | None, options: SearchOptions
-) -> Translation:
-    """The candidates ranked by expected utility, if that is asked for."""
-    if utility is None or is_blank(translation.source):
-        return translation
-    candidates = translation.candidates
-    likely = None if options.sampling else [each.log_probability for each in candidates]
-    order = ranked([each.text for each in candidates], likely, utility)
-    best = tuple(replace(candidates[number], score=expected) for number, expected in order)
-    return replace(translation, candidates=best)

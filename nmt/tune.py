@@ -25,7 +25,9 @@ from typing import Literal
 
 import numpy as np
 
+from nmt.clean import is_blank
 from nmt.config import TranslateSettings
+from nmt.corpus import Pair
 from nmt.metrics import Array, Metric, paired_bootstrap
 from nmt.rerank import Candidates, tuned
 from nmt.search import SearchOptions
@@ -81,6 +83,14 @@ class Found:
         return f"stored: {gain}" if self.better else f"left as it was: {gain} may be chance"
 
 
+def usable(pairs: Iterable[Pair], translator: Translator) -> list[Pair]:
+    """Those with text on both sides, and a source that is not translated in pieces."""
+    full = [pair for pair in pairs if not is_blank(pair.source) and not is_blank(pair.target)]
+    encoded = translator.vocabulary.source.encode([pair.source for pair in full])
+    longest = translator.planner.longest
+    return [pair for pair, ids in zip(full, encoded, strict=True) if len(ids) <= longest]
+
+
 def tune(
     translator_for: Callable[[TranslateSettings], Translator],
     stored: TranslateSettings,
@@ -94,8 +104,7 @@ def tune(
     """Try beams, and with each of them other rankings, on a corpus.
 
     Args:
-        translator_for: makes one with these settings, whose hypotheses tell their coverage if the
-            model has attention.
+        translator_for: makes one with these settings, whose hypotheses tell their coverage.
         stored: what the run has; what is not tuned stays as it is there.
         rerank: whether weights are found for reranking, instead of trying penalties.
         report: told the beam of each search before it begins.

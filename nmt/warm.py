@@ -25,6 +25,7 @@ import io
 import json
 import os
 import queue
+import select
 import shutil
 import signal
 import socket
@@ -52,6 +53,7 @@ _REQUEST, _INPUT, _READY, _BUSY, _OUT, _ERR, _END = b"QIRBOEX"  # kinds of messa
 _HEAD = struct.Struct("!BI")  # a message's kind, and the bytes of it that follow
 _CHUNK = 1 << 16  # bytes read at once, if they are there
 _PATIENCE = 5.0  # seconds until a process that does not greet is taken for a stuck one
+_BEGINNING = 20.0  # ... one that has only begun
 _NO_DATA_YET = 0.05  # seconds until a source that does not block is asked again
 # Beginnings of the environment variables that a process reads but once, when it starts.
 _DECIDING = ("OMP_", "KMP_", "MKL_", "ONEDNN_", "ATEN_", "TORCH_", "PYTORCH_", "CUDA_", "PYTHON")
@@ -227,7 +229,10 @@ def _start(place: Path, keep: float) -> bool:
         return False
     assert process.stdout
     with process.stdout as said:
-        listens = bool(said.read(1))
+        in_time, _, _ = select.select([said], [], [], _BEGINNING)
+        listens = bool(in_time and said.read(1))
+    if not listens:
+        process.kill()
     process.returncode = 0  # it outlives us: nobody is to wait for it
     return listens
 
@@ -240,6 +245,10 @@ class ModelCache:
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[object, Any]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anything is kept."""
+        return bool(self._known)
 
     def recall(self, folder: Path, read: Callable[[], Any]) -> Any:
         """What `read` returns, or returned before when the folder held the same files."""
@@ -280,7 +289,8 @@ Run = Callable[[Sequence[str], ModelCache], int]
 def serve(place: Path, idle: float, run: Run) -> None:
     """Run the commands of callers, one at a time, until none has come for `idle` seconds.
 
-    A signal ends it too. stdout is told when it listens, and then let go.
+    A signal ends it too, and a call that fails when no model could be read yet. stdout is told when
+    it listens, and then let go.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with _listening(place) as listener:
@@ -291,11 +301,14 @@ def serve(place: Path, idle: float, run: Run) -> None:
                 code = _attend(visitor, run, models)
                 for number, handler in before.items():
                     signal.signal(number, handler)
-                door.open()  # before the caller knows: its next call must find us free
+                useless = code != 0 and not models  # a name was mistyped, say
+                over = code > 128 or useless
+                if not over:
+                    door.open()  # before the caller knows: its next call must find us free
                 with contextlib.suppress(OSError):
                     _send(visitor.connection, _END, str(code).encode())
                     visitor.connection.shutdown(socket.SHUT_RDWR)  # wakes who waits for its input
-            if code > 128:
+            if over:
                 return
 
 
@@ -351,7 +364,7 @@ def _attend(visitor: Visitor, run: Run, models: ModelCache) -> int:
             os.chdir(request["folder"])  # for paths as the visitor wrote them
         except OSError:
             _send(connection, _BUSY)
-            return code
+            return 0
         _send(connection, _READY)
         with _in_place_of(connection, request):
             try:

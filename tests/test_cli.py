@@ -664,6 +664,7 @@ def test_attention_is_drawn_for_each_line(run: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a-3.svg", "a.svg"]
     result = nmt("translate", run, "--attention-plot", "-", stdin=b"ba ce\n")
     assert len(result.lines) == 1 and "</s>" in result.err
+    assert nmt("translate", run, "--attention-plot", "-", "--quiet", stdin=b"ba ce\n") == result
     assert ".png" in fails("translate", run, "--attention-plot", tmp_path / "a.gif")
 
 

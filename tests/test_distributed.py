@@ -9,15 +9,20 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
+from conftest import TINY, nmt
 
 from nmt.batches import grouped
 from nmt.checkpoint import Run, read_tensors
-from nmt.distributed import World
+from nmt.corpus import open_corpus
+from nmt.device import Device
+from nmt.distributed import T, World
+from nmt.errors import ToldElsewhere
+from nmt.recipe import Request, opened
 from nmt.subwords import PAD
 
 Files = dict[str, tuple[Path, Path]]
@@ -81,6 +86,33 @@ def test_two_processes_are_one_to_float_rounding(toy: Files, tmp_path: Path) -> 
     for name in one:
         assert torch.allclose(one[name], two[name], atol=2e-5, rtol=1e-4), name
     assert losses(tmp_path / "1") == pytest.approx(losses(tmp_path / "2"), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "code"), [("--set=train.budgit=1", 1), ("--valid=none", 1), ("--budgit=1m", 2)]
+)
+def test_a_refusal_of_all_processes_is_told_by_one(
+    toy: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: str, code: int
+) -> None:
+    said = []
+    for rank in "01":
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        result = nmt("train", *toy["train"], "--out", tmp_path / "run", mistake)
+        assert result.code == code
+        said.append(result.err)
+    assert said[0] and not said[1]
+
+
+def test_what_kept_the_first_process_from_beginning_it_tells_itself(
+    toy: Files, tmp_path: Path, device: Device
+) -> None:
+    class First(World):
+        def told(self, value: T) -> Any:
+            return False
+
+    request = Request({}, open_corpus(toy["train"]), None, tmp_path / "run")
+    with pytest.raises(ToldElsewhere), opened(request, device, 0.0, First(1, 2)):
+        pass
 
 
 def wait_for(process: subprocess.Popen[str], text: str) -> None:

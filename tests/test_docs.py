@@ -6,6 +6,7 @@ import ast
 import itertools
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from nmt import __version__, config
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TRAINING = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 TRANSLATING = (ROOT / "docs" / "translating.md").read_text(encoding="utf-8")
 
 QUICK = ["--set", "train.max_steps=10", "--set", "model.hidden=32", "--set", "model.embedding=16"]
@@ -71,7 +73,7 @@ def test_the_commands_of_the_pages_run(tmp_path: Path, monkeypatch: pytest.Monke
             lines = (ROOT / "data" / "phrasebook" / f"{name}.{side}").read_bytes().splitlines(True)
             (small / f"{name}.{side}").write_bytes(b"".join(lines[:count]))
     monkeypatch.chdir(tmp_path)
-    for command in (*commands(README), *commands(TRANSLATING)):
+    for command in (*commands(README), *commands(TRAINING), *commands(TRANSLATING)):
         code, _, said = run_in_shell(command)
         assert code == 0, f"{command}\n{said}"
 
@@ -79,6 +81,25 @@ def test_the_commands_of_the_pages_run(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_readme_lists_every_room() -> None:
     modules = {path.name for path in (ROOT / "nmt").glob("*.py")} - {"__init__.py", "__main__.py"}
     assert set(re.findall(r"^\| \[`nmt/(\w+\.py)`\]", README, flags=re.M)) == modules
+
+
+def test_training_names_every_preset() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", TRAINING, flags=re.M)
+    assert sorted(rows) == sorted(config.PRESETS)
+
+
+def test_a_room_imports_only_what_comes_before_it_on_the_way() -> None:
+    """But for training, which validates by translating."""
+    there, back = re.findall(r"^.*→.*$", README, flags=re.M)
+    way = re.findall(r"\w+", there)
+    way.remove("training")
+    way += ["search", "translate", "evaluate", "training"]
+    assert all(room in back for room in way[-4:-1])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    at = {room: number for number, layer in enumerate(layers) for room in layer.split(" | ")}
+    places = [at[room] for room in way]
+    assert places == sorted(places, reverse=True)
 
 
 def test_every_room_says_why_it_exists() -> None:

@@ -147,7 +147,11 @@ class Watched(io.BytesIO):
 class Echo:
     """A translator that says what it hears."""
 
+    def __init__(self, kept: int = 1) -> None:
+        self.kept, self.most = kept, 0  # characters heard at once
+
     def translate(self, lines: list[str], _: list[str]) -> list[Translation]:
+        self.most = max(self.most, sum(map(len, lines)))
         return [Translation(line, (Candidate(line, 0.0, 0.0),)) for line in lines]
 
 
@@ -170,6 +174,14 @@ def test_an_endless_input_is_neither_held_nor_read_on_when_nobody_listens() -> N
         thread.join(timeout=60)
         assert not thread.is_alive()
     assert source.read_lines < 10_000
+
+
+def test_the_more_is_kept_of_a_line_the_fewer_are_translated_together() -> None:
+    """What is kept of all of them must fit into memory."""
+    for kept in (1, 500):
+        echo, data = Echo(kept), b"ba ce di fo\n" * 5_000
+        translate_stream(echo, io.BytesIO(data), io.BytesIO(), Layout(), lambda _: None)  # type: ignore[arg-type]
+        assert 11 <= echo.most * kept < 1_000_000 + 11 * kept
 
 
 def test_what_came_before_an_error_is_answered() -> None:

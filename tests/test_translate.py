@@ -12,11 +12,12 @@ from conftest import other, toy_pairs
 
 from nmt.alignment import subword_links, word_links
 from nmt.checkpoint import load
-from nmt.choices import Mean, Precision
+from nmt.choices import Mean, PrecisionChoice
 from nmt.config import ModelSettings
 from nmt.device import Device
 from nmt.ensemble import Ensemble
-from nmt.inference import arranged
+from nmt.inference import arranged, precision_for
+from nmt.metrics import METRICS
 from nmt.model import Seq2Seq
 from nmt.search import Sampling, SearchOptions
 from nmt.translate import Translator
@@ -34,10 +35,11 @@ def assert_neighbours_do_not_matter(translator: Translator, lines: list[str]) ->
     assert together == backwards == alone  # scores too, to the last bit
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
-def test_neighbours_do_not_matter(run: Path, device: Device, precision: Precision) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "auto"])
+def test_neighbours_do_not_matter(run: Path, device: Device, precision: PrecisionChoice) -> None:
     trained, options = load(run, device.torch), SearchOptions(beam=3)
-    translator = Translator(trained.model, trained.vocabulary, options, 20, precision)
+    chosen = precision_for([trained.model], precision)
+    translator = Translator(trained.model, trained.vocabulary, options, 20, chosen)
     assert_neighbours_do_not_matter(translator, lines_of_all_lengths())
 
 
@@ -76,6 +78,23 @@ def test_a_long_line_is_translated_in_pieces(translator: Translator) -> None:
     found = translator.translate([line, "ba"])
     assert len(found) == 2
     assert len(found[0].text.split()) > 20
+
+
+def test_minimum_bayes_risk_chooses_among_the_candidates_of_a_piece(translator: Translator) -> None:
+    """All candidates of a very long line compared as a whole would fill the memory."""
+    risk = other(translator, sampling=Sampling(seed=3), beam=12, best=2)
+    risk.utility = METRICS["chrf"]
+    line = " ".join(source for source, _ in toy_pairs(60, 4))
+    decode = risk.vocabulary.source.decode
+    (plan,) = risk.planner.plans([line])
+    (whole,) = risk.translate([line])
+    parts = risk.translate([decode(piece.source) for piece in plan.pieces])
+    assert len(parts) > 2
+    for rank, best in enumerate(whole.candidates):
+        chosen = [part.candidates[rank] for part in parts]
+        assert best.text == " ".join(filter(None, (each.text for each in chosen)))
+        assert best.score == pytest.approx(sum(each.score for each in chosen) / len(chosen))
+    assert len(whole.candidates) == 2
 
 
 # --- sampling and alignments ----------------------------------------------------------------------

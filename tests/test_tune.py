@@ -35,7 +35,7 @@ def found(run: Path, toy: Files, device: Device) -> Found:
     trained = load(run, device.torch)
 
     def translator_for(settings: TranslateSettings) -> Translator:
-        options = SearchOptions.of(settings, attention=True)
+        options = SearchOptions.of(settings, coverage=True)
         return Translator(trained.model, trained.vocabulary, options, 100)
 
     sources, references = (list(read_lines(path)) for path in toy["valid"])
@@ -135,10 +135,22 @@ def test_weights_for_reranking_are_stored_and_used(run: Path, toy: Files, tmp_pa
     assert scored["bleu"]["score"] == pytest.approx(record["chosen"]["bleu"], abs=1e-6)
 
 
+def test_what_is_translated_in_pieces_is_left_out(run: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("ba ce\n\ndi\n" + "ba " * 500 + "\n")
+    tuned = nmt("tune", run, tmp_path / "a", tmp_path / "b", "--beams=1")
+    assert tuned.code == 0
+    assert "2 pairs have an empty side or a very long source: left out" in tuned.err
+    assert "searching 2 lines" in tuned.err
+
+
 def test_nothing_to_tune_on(run: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_text("\n")
     result = nmt("tune", run, tmp_path / "a", tmp_path / "b")
     assert result.code == 1 and "nothing in it to tune on" in result.err
+    (tmp_path / "a").write_text("ba " * 500 + "\n")
+    (tmp_path / "b").write_text("ba\n")
+    assert "nothing in it to tune on" in nmt("tune", run, tmp_path / "a", tmp_path / "b").err
     result = nmt("tune", run, tmp_path / "a", tmp_path / "b", "--beams=0,x")
     assert result.code == 1 and "--beams 0,x" in result.err

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -33,6 +34,9 @@ from pathlib import Path
 from nmt import warm
 
 def run(words, memory):
+    if words == ["mistyped"]:
+        return 1
+    memory.recall(Path("."), str)
     if words == ["wrong"]:
         print("said of it", file=sys.stderr)
         return 1
@@ -170,6 +174,30 @@ def test_a_call_can_end_it_and_so_can_a_signal() -> None:
         started.send_signal(signal.SIGTERM)
         assert started.wait(60) != 0
         assert asked(place, "a") is None
+
+
+def test_it_goes_if_the_first_call_finds_no_model() -> None:
+    with process() as (place, started):
+        assert finish(asked(place, "mistyped"))[0] == 1
+        assert started.wait(60) == 0
+        assert not list(place.parent.iterdir())
+
+
+def test_a_process_that_never_listens_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = [sys.executable, "-c", "import threading; threading.Event().wait()"]
+    started, begin = [], subprocess.Popen
+
+    def popen(_: list[str], **how: Any) -> subprocess.Popen[bytes]:
+        process = begin(stuck, **how)
+        started.append(psutil.Process(process.pid))
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    monkeypatch.setattr(warm, "_BEGINNING", 0.1)
+    warned: list[str] = []
+    assert warm.call(place_of("x"), ["a"], 5.0, warned.append) is None
+    assert len(warned) == 1
+    started[0].wait(60)
 
 
 def test_a_folder_that_others_can_enter_is_not_trusted() -> None:
