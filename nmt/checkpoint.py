@@ -32,11 +32,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nmt import __version__
-from nmt.choices import Mean
+from nmt.choices import Mean, Task
 from nmt.config import Settings, settings_from
+from nmt.decoder import Decoder
 from nmt.ensemble import Ensemble
 from nmt.errors import RunError, SettingsError
 from nmt.files import PART, cannot_write, replacing, replacing_folder, write_text
+from nmt.language_model import LanguageModel
 from nmt.manifest import MANIFEST, Manifest
 from nmt.model import Seq2Seq
 from nmt.subwords import Vocabulary
@@ -135,17 +137,29 @@ class Run:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that can translate, with all that belongs to it."""
+    """A model that has learned, with all that belongs to it."""
 
     run: Run
     settings: Settings
     vocabulary: Vocabulary
     manifest: Manifest
-    model: Seq2Seq
+    model: Decoder
+
+    @property
+    def task(self) -> Task:
+        """What it has learned."""
+        return self.settings.data.task
+
+
+def new_model(settings: Settings, vocabulary: Vocabulary) -> Decoder:
+    """The model of a task, its weights drawn at random."""
+    if settings.data.task == "lm":
+        return LanguageModel(settings.model, len(vocabulary.target))
+    return Seq2Seq(settings.model, len(vocabulary.source), len(vocabulary.target))
 
 
 def load(path: Path, device: torch.device) -> Trained:
-    """The best model of a run, ready to translate.
+    """The best model of a run, ready to be used.
 
     Raises:
         RunError: the folder is no run, or a file in it is missing, damaged or of another version.
@@ -159,7 +173,7 @@ def load(path: Path, device: torch.device) -> Trained:
         )
     vocabulary = Vocabulary.load(path)
     with torch.device("meta"):  # shapes alone: the weights come from the file
-        model = Seq2Seq(settings.model, len(vocabulary.source), len(vocabulary.target))
+        model = new_model(settings, vocabulary)
     tensors, _ = read_tensors(run.model)
     # Copies: the file, which is mapped, may be written over while the model is at work.
     whole = {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}
@@ -167,7 +181,7 @@ def load(path: Path, device: torch.device) -> Trained:
     return Trained(run, settings, vocabulary, Manifest.load(path), model.to(device).eval())
 
 
-def ensemble(members: Sequence[Trained], mean: Mean) -> Ensemble[Seq2Seq]:
+def ensemble(members: Sequence[Trained], mean: Mean) -> Ensemble[Decoder]:
     """Several runs as one model.
 
     Raises:
@@ -183,7 +197,7 @@ def ensemble(members: Sequence[Trained], mean: Mean) -> Ensemble[Seq2Seq]:
     return Ensemble([member.model for member in members], mean)
 
 
-def restore(model: Seq2Seq, tensors: Mapping[str, Tensor], path: Path) -> None:
+def restore(model: Decoder, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Put tensors read from `path` into a model, refusing any that do not fit it.
 
     A model without weights of its own, on the meta device, takes the tensors as they are.
@@ -326,9 +340,7 @@ def average(places: Sequence[Path], out: Path, last: int) -> list[Path]:
     first = runs[files[0]]
     for run in runs.values():
         _refuse_unlike(first, run)
-    vocabulary = Vocabulary.load(first.path)
-    sizes = len(vocabulary.source), len(vocabulary.target)
-    model = Seq2Seq(read_config(first).model, *sizes)
+    model = new_model(read_config(first), Vocabulary.load(first.path))
     total = {
         name: torch.zeros_like(w, dtype=torch.float64) for name, w in weights_of(model).items()
     }

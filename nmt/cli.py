@@ -22,6 +22,7 @@ from nmt.console import AttentionView, console, print_table
 from nmt.errors import CorpusError, SettingsError
 
 if TYPE_CHECKING:
+    from nmt.choices import Task
     from nmt.corpus import Corpus
     from nmt.tensorboard import TensorBoardView
     from nmt.warm import ModelCache
@@ -71,6 +72,7 @@ def root(
 def prepare(
     corpus: options.Corpus,
     out: options.PreparedFolder,
+    task: options.Task = None,
     valid: options.Valid = None,
     langs: options.Langs = None,
     config: options.ConfigFile = None,
@@ -82,20 +84,22 @@ def prepare(
     debug: options.Debug = False,
 ) -> None:
     """Clean, learn subwords, encode; write Arrow tables and a manifest."""
+    from nmt.config import read
+
+    asked = _asked(config, assignments, preset, seed, None, task)
+    aim = read(asked).data.task
     from nmt import recipe
     from nmt.console import PreparationView, show_manifest
-    from nmt.corpus import open_corpus
     from nmt.files import locked
 
-    asked = _asked(config, assignments, preset, seed, None)
     place = out.resolve()
     with (
         locked(place.parent / f".{place.name}.lock", str(out)),
         PreparationView(console) as view,
     ):
         manifest, choices = recipe.prepare(
-            open_corpus(corpus, langs),
-            _corpus(valid, langs) if valid else None,
+            _open(corpus, langs, aim),
+            _corpus(valid, langs, aim) if valid else None,
             out,
             asked,
             threads or os.cpu_count() or 1,
@@ -111,6 +115,7 @@ def prepare(
 def train(
     corpus: options.Corpus,
     out: options.NewRun,
+    task: options.Task = None,
     valid: options.Valid = None,
     langs: options.Langs = None,
     config: options.ConfigFile = None,
@@ -128,14 +133,14 @@ def train(
     """Train a model. The same command again goes on where it stopped."""
     from nmt.config import read
 
-    asked = _asked(config, assignments, preset, seed, budget)
-    read(asked)
+    asked = _asked(config, assignments, preset, seed, budget, task)
+    aim = read(asked).data.task
     from nmt import recipe
     from nmt.console import PreparationView, TrainingView, show_beginning
     from nmt.device import open_device
     from nmt.distributed import join
 
-    pairs, valid_pairs = _corpora(corpus, valid, langs)
+    pairs, valid_pairs = _corpora(corpus, valid, langs, aim)
     preparation = PreparationView(console)
     request = recipe.Request(asked, pairs, valid_pairs, out, fresh, preparation.show)
     place = open_device(device, threads)
@@ -167,7 +172,8 @@ def train(
             f"stopped and saved at step {progress.step:,}; to go on, run the same command again"
         )
         raise typer.Exit(128 + (stop[0] if stop else signal.SIGTERM))
-    console.say(f"model: {out}; now try: nmt translate {out}")
+    verb = "translate" if ready.training.settings.data.task == "translation" else "sample"
+    console.say(f"model: {out}; now try: nmt {verb} {out}")
 
 
 @app.command()
@@ -278,6 +284,55 @@ def keep_warm(place: Path, idle: float) -> None:
 
 
 @app.command()
+def sample(
+    run: options.RunFolder,
+    count: options.Count = 1,
+    prompt: options.Prompt = None,
+    temperature: options.Temperature = None,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    seed: options.DrawingSeed = None,
+    max_length: options.MaxLength = None,
+    output: options.Output = None,
+    precision: options.Precision = "auto",
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Draw lines from a language model."""
+    from nmt import decoding, stream
+    from nmt.engine import Engine
+    from nmt.generate import generate
+    from nmt.inference import precision_for
+    from nmt.search import Sampling
+
+    request = decoding.Request(
+        runs=[run],
+        precision=precision,
+        device=device,
+        threads=threads,
+        sample=True,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+    )
+    (trained,) = decoding.load_runs(request, task="lm")
+    lines = generate(
+        Engine(trained.model, precision_for([trained.model], precision)),
+        trained.vocabulary.target,
+        Sampling(**request.draws),
+        count,
+        max_length or trained.settings.data.max_length,
+        prompt or "",
+    )
+    with stream.writing(output) as sink:
+        for line in lines:
+            sink.write(f"{line}\n".encode())
+
+
+@app.command()
 def score(
     run: options.RunNames,
     corpus: options.CorpusOrNone = None,
@@ -294,7 +349,7 @@ def score(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Say what log-probability a model gives to translations: a line for each pair."""
+    """Say what log-probability a model gives to translations, or to lines: a line for each."""
     from nmt import decoding, stream
     from nmt.formats import ScoreLayout, candidates_of
 
@@ -303,7 +358,6 @@ def score(
     if not n_best and not corpus:
         raise typer.BadParameter("give a CORPUS, or --n-best FILE")
     sources = Path(corpus[0]) if corpus else None
-    pairs = candidates_of(n_best, sources) if n_best else _corpus(corpus or [], langs).pairs()
     request = decoding.Request(
         runs=decoding.runs_of(run),
         precision=precision,
@@ -313,9 +367,13 @@ def score(
         assignments=assignments or (),
     )
     decoding.check(request)
-    translator = decoding.make_translator(request, decoding.load_runs(request))
+    members = decoding.load_runs(request, task=None)
+    aim = members[0].task
+    pairs = candidates_of(n_best, sources) if n_best else _corpus(corpus or [], langs, aim).pairs()
+    translator = decoding.make_translator(request, members)
+    layout = ScoreLayout(format, tokens, one_sided=aim == "lm")
     with stream.writing(output) as sink:
-        stream.score_stream(translator, iter(pairs), sink, ScoreLayout(format, tokens))
+        stream.score_stream(translator, iter(pairs), sink, layout)
 
 
 @app.command()
@@ -335,21 +393,20 @@ def evaluate(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Translate a corpus and score it: BLEU, chrF, TER, perplexity."""
+    """Translate a corpus and score it: BLEU, chrF, TER, perplexity; or judge text by a language
+    model: perplexity."""
     from nmt import decoding
     from nmt.evaluate import (
         as_record,
         as_rows,
         encode,
+        likelihood,
         perplexity,
         score_translations,
         translations_in,
     )
     from nmt.files import replacing
 
-    pairs = list(_corpus(corpus, langs).pairs())
-    if not pairs:
-        raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
     request = decoding.Request(
         runs=[run],
         precision=precision,
@@ -359,7 +416,21 @@ def evaluate(
         length_penalty=length_penalty,
         assignments=assignments or (),
     )
-    (trained,) = decoding.load_runs(request)
+    (trained,) = decoding.load_runs(request, task=None)
+    pairs = list(_corpus(corpus, langs, trained.task).pairs())
+    if not pairs:
+        raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
+    if trained.task == "lm":
+        decoding.refuse_searching(request, hypotheses, output)
+        lines = [pair.target for pair in pairs]
+        found = likelihood(trained.model, lines, trained.vocabulary.target)
+        if found.lines < len(lines):
+            console.warn(f"{len(lines) - found.lines} lines are blank, and left out")
+        if json:
+            _print_json(found.as_record())
+        else:
+            print_table(found.as_rows(), ("metric", "score", "meaning"), sys.stdout)
+        return
     encoded = encode(pairs, trained.vocabulary, trained.settings.data.max_length)
     if encoded.left_out:
         console.warn(
@@ -478,6 +549,7 @@ def _asked(
     preset: str | None,
     seed: int | None,
     budget: str | None,
+    task: Task | None,
 ) -> dict[str, Any]:
     """The settings that a command names, by dotted key; a later source wins."""
     from nmt import config as c
@@ -488,6 +560,8 @@ def _asked(
     if config:
         asked |= c.layer_from_file(config)
     asked |= c.layer_from_assignments(assignments or [])
+    if task is not None:
+        asked["data.task"] = task
     if seed is not None:
         asked["train.seed"] = seed
     if budget is not None:
@@ -496,30 +570,38 @@ def _asked(
 
 
 def _corpora(
-    words: list[str], valid: list[str] | None, langs: str | None
+    words: list[str], valid: list[str] | None, langs: str | None, task: Task
 ) -> tuple[Corpus | Path, Corpus | None]:
     """What to train on (a folder if it is a prepared one), and the pairs of `--valid`."""
-    from nmt.corpus import open_corpus
     from nmt.prepare import is_prepared
 
     folder = Path(words[0])
     if len(words) > 1 or not is_prepared(folder):
-        return open_corpus(words, langs), _corpus(valid, langs) if valid else None
+        return _open(words, langs, task), _corpus(valid, langs, task) if valid else None
     if valid:
         raise SettingsError(f"{folder} has validation pairs of its own", "leave --valid out")
     return folder, None
 
 
-def _corpus(words: list[str], langs: str | None) -> Corpus:
-    """What the words name; of a prepared folder, its validation pairs."""
-    from nmt.corpus import open_corpus
+def _open(words: list[str], langs: str | None, task: Task) -> Corpus:
+    """The pairs, or for a language model the text, that the words name."""
+    from nmt.corpus import open_corpus, open_text
+
+    return open_text(words, langs) if task == "lm" else open_corpus(words, langs)
+
+
+def _corpus(words: list[str], langs: str | None, task: Task = "translation") -> Corpus:
+    """The same; of a prepared folder, its validation pairs."""
     from nmt.manifest import Manifest
     from nmt.prepare import PreparedPairs, is_prepared
 
     folder = Path(words[0])
     if len(words) == 1 and is_prepared(folder):
-        return PreparedPairs(str(folder), Manifest.load(folder).languages, folder)
-    return open_corpus(words, langs)
+        manifest = Manifest.load(folder)
+        if manifest.task == "lm" != task:
+            raise SettingsError(f"{folder}: holds text of one language, and no pairs")
+        return PreparedPairs(str(folder), manifest.languages, folder)
+    return _open(words, langs, task)
 
 
 def _numbers(text: str, option: str) -> list[int]:

@@ -12,7 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.choices import AlignmentUnit, DeviceName, Format, Mean, MetricName, PrecisionChoice
+from nmt.choices import (
+    AlignmentUnit,
+    DeviceName,
+    Format,
+    Mean,
+    MetricName,
+    PrecisionChoice,
+    Task,
+)
 from nmt.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -124,15 +132,62 @@ def check(request: Request) -> None:
         refuse_unknown_kind(request.attention_plot)
 
 
-def load_runs(request: Request, models: ModelCache | None = None) -> list[Trained]:
-    """Read the runs, or take those that a warm process has read already."""
+def load_runs(
+    request: Request, models: ModelCache | None = None, task: Task | None = "translation"
+) -> list[Trained]:
+    """Read the runs, or take those that a warm process has read already.
+
+    Args:
+        task: what they must have learned; None: anything, but all of them the same.
+
+    Raises:
+        NmtError: a run cannot be read, or has learned something else.
+    """
     from nmt.checkpoint import load
     from nmt.device import open_device
 
     place = open_device(request.device, request.threads).torch
-    if models is None:
-        return [load(run, place) for run in request.runs]
-    return [models.recall(run, partial(load, run, place)) for run in request.runs]
+    runs = []
+    for run in request.runs:
+        read = partial(load, run, place)
+        runs.append(read() if models is None else models.recall(run, read))
+        refuse_other_task(runs[-1], task or runs[0].task)
+    return runs
+
+
+def refuse_other_task(trained: Trained, task: Task) -> None:
+    """Raises RunError when a run has learned something else."""
+    from nmt.errors import RunError
+
+    run = trained.run.path
+    if trained.task == task:
+        return
+    if task == "translation":
+        raise RunError(
+            f"{run}: is a language model, and does not translate",
+            f"nmt sample {run} draws lines from it; nmt score and nmt evaluate judge text by it",
+        )
+    raise RunError(
+        f"{run}: translates, and is no language model",
+        f"nmt train --task lm makes one; nmt translate {run} --sample draws translations",
+    )
+
+
+def refuse_searching(request: Request, hypotheses: Path | None, output: Path | None) -> None:
+    """Raises SettingsError for what `nmt evaluate` cannot do with a language model."""
+    asked = {
+        "--hypotheses": hypotheses,
+        "--output": output,
+        "--beam": request.beam,
+        "--length-penalty": request.length_penalty,
+        "--set": request.assignments or None,
+    }
+    for option in (option for option, value in asked.items() if value is not None):
+        _refuse(
+            True,
+            f"{option} is about translations, and {request.runs[0]} is a language model",
+            f"leave {option} out",
+        )
 
 
 def make_translator(request: Request, members: Sequence[Trained]) -> Translator:

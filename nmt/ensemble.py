@@ -22,7 +22,7 @@ from nmt.decoder import State, Step
 
 
 class Member(Protocol):
-    """A `Seq2Seq`, as it is or arranged for stepping (nmt.inference)."""
+    """A model, as it is or arranged for stepping (nmt.inference)."""
 
     def encode(self, source: Tensor, lengths: Tensor, /) -> Any: ...
 

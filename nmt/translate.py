@@ -16,11 +16,11 @@ import torch
 from nmt.alignment import Attention, replace_unknown
 from nmt.choices import Precision
 from nmt.clean import is_blank
+from nmt.decoder import Decoder
 from nmt.engine import Engine
 from nmt.ensemble import Ensemble
 from nmt.mbr import ranked
 from nmt.metrics import Metric
-from nmt.model import Seq2Seq
 from nmt.plan import Piece, Plan, Planner
 from nmt.search import Hypothesis, SearchOptions
 from nmt.subwords import UNK, Ids, Subwords, Vocabulary, text_of
@@ -59,7 +59,7 @@ class Translator:
 
     def __init__(
         self,
-        model: Seq2Seq | Ensemble[Seq2Seq],
+        model: Decoder | Ensemble[Decoder],
         vocabulary: Vocabulary,
         options: SearchOptions,
         longest: int,
