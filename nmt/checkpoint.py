@@ -5,6 +5,7 @@
     RUN/subwords*.model     SentencePiece
     RUN/manifest.json       what it was trained on
     RUN/scores.json         the validation scores of the best weights
+    RUN/channel.json        how other models count in its translations (nmt.channel)
     RUN/log.jsonl           one JSON object per event
     RUN/weights/            the last weights, and the best by the score that does not decide
     RUN/incidents/          what is known of updates that went wrong
@@ -63,6 +64,10 @@ class Run:
     @property
     def log(self) -> Path:
         return self.path / "log.jsonl"
+
+    @property
+    def channel(self) -> Path:
+        return self.path / "channel.json"
 
     @property
     def scores(self) -> Path:
@@ -125,7 +130,7 @@ class Run:
 
     def clear(self) -> None:
         """Remove what a training writes here, and nothing else; the prepared corpus stays."""
-        ours = [self.config, *self.resumable(), self.model, self.log, self.scores]
+        ours = [self.config, *self.resumable(), self.model, self.log, self.scores, self.channel]
         ours += [self.path / MANIFEST, *self.path.glob("subwords*.model")]
         ours += [*self.weights.glob("*.safetensors"), *self.incidents.glob("*.json")]
         for file in ours:

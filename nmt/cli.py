@@ -22,9 +22,12 @@ from nmt.console import AttentionView, console, print_table
 from nmt.errors import CorpusError, SettingsError
 
 if TYPE_CHECKING:
+    from nmt.channel import NoisyChannel
     from nmt.choices import Task
+    from nmt.config import TranslateSettings
     from nmt.corpus import Corpus
     from nmt.tensorboard import TensorBoardView
+    from nmt.translate import Translator
     from nmt.warm import ModelCache
 
 _STARTED = time.monotonic()
@@ -211,6 +214,9 @@ def translate(
     seed: options.DrawingSeed = None,
     mbr: options.Mbr = False,
     utility: options.Utility = None,
+    channel: options.Channel = None,
+    lm: options.LanguageModel = None,
+    weights: options.Weights = None,
     prefix_column: options.PrefixColumn = False,
     terms: options.Terms = None,
     alignments: options.Alignments = False,
@@ -245,6 +251,9 @@ def translate(
         seed=seed,
         mbr=mbr,
         utility=utility,
+        channel=channel,
+        lm=lm,
+        weights=weights,
         prefixed=prefix_column,
         terms=terms,
         format=format,
@@ -267,7 +276,9 @@ def translate(
         file = output = None
     with process.importing():
         members = decoding.load_runs(request, command.models)
-        translator = decoding.make_translator(request, members)
+        others = decoding.load_channel(request, members, command.models)
+        translator = decoding.make_translator(request, members, others)
+    _tell_weights(others)
     show = AttentionView(console, attention_plot).show if attention_plot else None
     with stream.reading(file) as source, stream.writing(output) as sink:
         stream.translate_stream(
@@ -387,6 +398,9 @@ def evaluate(
     beam: options.Beam = None,
     length_penalty: options.LengthPenalty = None,
     assignments: options.SearchAssignments = None,
+    channel: options.Channel = None,
+    lm: options.LanguageModel = None,
+    weights: options.Weights = None,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     threads: options.Threads = None,
@@ -415,7 +429,11 @@ def evaluate(
         beam=beam,
         length_penalty=length_penalty,
         assignments=assignments or (),
+        channel=channel,
+        lm=lm,
+        weights=weights,
     )
+    decoding.check(request)
     (trained,) = decoding.load_runs(request, task=None)
     pairs = list(_corpus(corpus, langs, trained.task).pairs())
     if not pairs:
@@ -440,7 +458,9 @@ def evaluate(
     if hypotheses:
         translations = translations_in(hypotheses, len(pairs))
     else:
-        translator = decoding.make_translator(request, [trained])
+        others = decoding.load_channel(request, [trained])
+        translator = decoding.make_translator(request, [trained], others)
+        _tell_weights(others)
         translations = [t.text for t in translator.translate([pair.source for pair in pairs])]
     if output:
         with replacing(output) as beside:
@@ -462,6 +482,8 @@ def tune(
     metric: options.Metric = "bleu",
     beams: options.Beams = None,
     rerank: options.Rerank = False,
+    channel: options.Channel = None,
+    lm: options.LanguageModel = None,
     json: options.AsJson = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
@@ -469,10 +491,12 @@ def tune(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Pick beam, length and coverage penalty on a validation corpus, and store them in the run."""
+    """Pick beam, length and coverage penalty on a validation corpus, or the weights of other
+    models, and store them in the run."""
     from dataclasses import replace
 
-    from nmt import decoding
+    from nmt import decoding, weigh
+    from nmt.channel import store
     from nmt.checkpoint import read_config, write_config
     from nmt.clean import is_blank
     from nmt.metrics import METRICS
@@ -480,8 +504,12 @@ def tune(
     from nmt.tune import BEAMS, as_record, as_rows
     from nmt.tune import tune as tune_search
 
-    widths = _numbers(beams, "--beams") if beams else BEAMS
-    request = decoding.Request(runs=[run], precision=precision, device=device, threads=threads)
+    request = decoding.Request(
+        runs=[run], precision=precision, device=device, threads=threads, channel=channel, lm=lm
+    )
+    if rerank and request.reranked:
+        raise SettingsError("--rerank tunes without --channel and --lm", "leave it or these out")
+    widths = _numbers(beams, "--beams") if beams else None
     (trained,) = decoding.load_runs(request)
     every = list(_corpus(corpus, langs).pairs())
     pairs = [pair for pair in every if not is_blank(pair.source) and not is_blank(pair.target)]
@@ -489,25 +517,34 @@ def tune(
         raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to tune on")
     translator = decoding.make_translator(request, [trained])
     attends = trained.model.attention is not None
-    found = tune_search(
-        lambda settings: translator.with_options(SearchOptions.of(settings, attention=attends)),
-        trained.settings.translate,
-        [pair.source for pair in pairs],
-        [pair.target for pair in pairs],
-        METRICS[metric],
-        widths,
-        rerank,
-        report=lambda beam: console.say(f"searching {len(pairs):,} lines with a beam of {beam}"),
-    )
-    if found.better:
-        settings = read_config(trained.run)
-        write_config(trained.run, replace(settings, translate=found.winner.settings))
-    if json:
-        _print_json(as_record(found, metric))
+    stored = trained.settings.translate
+    sides = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    on = *sides, METRICS[metric]
+
+    def translator_for(settings: TranslateSettings) -> Translator:
+        return translator.with_options(SearchOptions.of(settings, attention=attends))
+
+    def report(beam: int) -> None:
+        console.say(f"searching {len(pairs):,} lines with a beam of {beam}")
+
+    if others := decoding.load_channel(request, [trained]):
+        weighed = weigh.weigh(translator_for, stored, others, *on, widths or weigh.BEAMS, report)
+        about = {"metric": metric, "score": weighed.winner.score, "direct": weighed.direct}
+        store(trained.run.channel, weighed.winner.weighing, about)
+        record, rows = weigh.as_record(weighed, metric), weigh.as_rows(weighed)
+        header, verdict = ("", "beam", *others.weighing.weights), weighed.verdict
     else:
-        header = ("", "beam", "norm", "length", "reward", "coverage", metric)
-        print_table(as_rows(found), header, sys.stdout)
-    console.say(f"{run}: {found.verdict}")
+        found = tune_search(translator_for, stored, *on, widths or BEAMS, rerank, report)
+        if found.better:
+            settings = read_config(trained.run)
+            write_config(trained.run, replace(settings, translate=found.winner.settings))
+        record, rows = as_record(found, metric), as_rows(found)
+        header, verdict = ("", "beam", "norm", "length", "reward", "coverage"), found.verdict
+    if json:
+        _print_json(record)
+    else:
+        print_table(rows, (*header, metric), sys.stdout)
+    console.say(f"{run}: {verdict}")
 
 
 @app.command()
@@ -602,6 +639,15 @@ def _corpus(words: list[str], langs: str | None, task: Task = "translation") -> 
             raise SettingsError(f"{folder}: holds text of one language, and no pairs")
         return PreparedPairs(str(folder), manifest.languages, folder)
     return _open(words, langs, task)
+
+
+def _tell_weights(channel: NoisyChannel | None) -> None:
+    """Weights that nobody chose are told."""
+    if channel and not channel.weighing.tuned:
+        console.say(
+            f"ranked by {channel.weighing}: a guess; nmt tune with the same --channel and --lm "
+            "finds weights on a validation corpus"
+        )
 
 
 def _numbers(text: str, option: str) -> list[int]:

@@ -22,7 +22,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from nmt.choices import Task
 from nmt.errors import SettingsError
 
 Natural = Annotated[int, Meta(ge=0, le=1 << 40)]
@@ -50,7 +49,7 @@ Layer = Mapping[str, Any]
 class DataSettings:
     """How text becomes subword ids."""
 
-    task: Task = "translation"  # or lm: a language model of one side of text, as --task says too
+    task: Literal["translation", "lm"] = "translation"  # what is learned; lm: a language model
     vocab_size: Vocabulary = 6_000  # subwords (of each side if not joint)
     joint_vocab: bool = True  # one subword vocabulary for both languages
     subwords: Literal["bpe", "unigram"] = "bpe"  # SentencePiece's model type

@@ -65,6 +65,8 @@ class Layout:
             "coverage": coverage(candidate.attention) if candidate.attention else None,
             "suspect": self._suspect(source, candidate),
         }
+        if candidate.features:
+            facts["features"] = dict(candidate.features)
         return facts | ({} if self.align == "none" else {"alignment": self._alignment(candidate)})
 
     def _suspect(self, source: str, candidate: Candidate) -> list[str]:

@@ -184,6 +184,24 @@ Utility = Annotated[
     choices.MetricName | None,
     typer.Option(help="Of --mbr: what likeness is.  [default: chrf]"),
 ]
+Channel = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN", help="Rank candidates also by a run of the other direction (noisy channel)."
+    ),
+]
+LanguageModel = Annotated[
+    Path | None,
+    typer.Option("--lm", metavar="RUN", help="Rank candidates also by a language model."),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME=VALUE,...",
+        help="Of --channel and --lm: weights of channel, lm and length instead of those that "
+        "nmt tune found.",
+    ),
+]
 PrefixColumn = Annotated[
     bool, typer.Option("--prefix-column", help="Lines are SOURCE, TAB, how the translation begins.")
 ]
@@ -253,5 +271,9 @@ Rerank = Annotated[
     typer.Option("--rerank", help="Tune weights of length and coverage by error rate (MERT)."),
 ]
 Beams = Annotated[
-    str | None, typer.Option(metavar="N,N,...", help="The beams to try.  [default: 1,2,3,5,8,12]")
+    str | None,
+    typer.Option(
+        metavar="N,N,...",
+        help="The beams to try.  [default: 1,2,3,5,8,12; with --channel or --lm 5,10,20]",
+    ),
 ]

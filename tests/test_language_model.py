@@ -134,7 +134,7 @@ def test_other_cells_and_stacks(cell: str, toy: Files, tmp_path: Path) -> None:
         "train__max_steps": 20,
         "train__validate_every": 20,
     }
-    training = make_training(tmp_path, toy["train"][1:], **(LM_SETTINGS | settings))
+    training = make_training(tmp_path, toy["train"][1:], None, **(LM_SETTINGS | settings))
     train(training)
     assert training.progress.best_perplexity < len(training.data.vocabulary.target)
 
@@ -149,11 +149,11 @@ def test_resumed_is_uninterrupted_bit_for_bit(toy: Files, tmp_path: Path) -> Non
         "train__validate_every": 12,
         "train__save_every": 8,
     }
-    files = toy["train"][1:], toy["valid"][1:]
-    whole = make_training(tmp_path / "whole", *files, **settings)
+    text, valid = toy["train"][1:], toy["valid"][1:]
+    whole = make_training(tmp_path / "whole", text, valid, **settings)
     train(whole)
-    list(islice(make_training(tmp_path / "broken", *files, **settings).events(), 6))
-    resumed = make_training(tmp_path / "broken", *files, **settings)
+    list(islice(make_training(tmp_path / "broken", text, valid, **settings).events(), 6))
+    resumed = make_training(tmp_path / "broken", text, valid, **settings)
     assert 0 < resumed.progress.step < 34
     train(resumed)
     assert_same_run(whole, resumed)
