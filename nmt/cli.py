@@ -23,6 +23,7 @@ from nmt.errors import CorpusError, SettingsError
 
 if TYPE_CHECKING:
     from nmt.channel import NoisyChannel
+    from nmt.checkpoint import Trained
     from nmt.choices import Task
     from nmt.config import TranslateSettings
     from nmt.corpus import Corpus
@@ -414,7 +415,6 @@ def evaluate(
         as_record,
         as_rows,
         encode,
-        likelihood,
         perplexity,
         score_translations,
         translations_in,
@@ -440,14 +440,7 @@ def evaluate(
         raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
     if trained.task == "lm":
         decoding.refuse_searching(request, hypotheses, output)
-        lines = [pair.target for pair in pairs]
-        found = likelihood(trained.model, lines, trained.vocabulary.target)
-        if found.lines < len(lines):
-            console.warn(f"{len(lines) - found.lines} lines are blank, and left out")
-        if json:
-            _print_json(found.as_record())
-        else:
-            print_table(found.as_rows(), ("metric", "score", "meaning"), sys.stdout)
+        _judge_text(trained, [pair.target for pair in pairs], json)
         return
     encoded = encode(pairs, trained.vocabulary, trained.settings.data.max_length)
     if encoded.left_out:
@@ -639,6 +632,19 @@ def _corpus(words: list[str], langs: str | None, task: Task = "translation") -> 
             raise SettingsError(f"{folder}: holds text of one language, and no pairs")
         return PreparedPairs(str(folder), manifest.languages, folder)
     return _open(words, langs, task)
+
+
+def _judge_text(trained: Trained, lines: list[str], json: bool) -> None:
+    """What a language model gives to lines."""
+    from nmt.evaluate import likelihood
+
+    found = likelihood(trained.model, lines, trained.vocabulary.target)
+    if found.lines < len(lines):
+        console.warn(f"{len(lines) - found.lines} blank lines are left out")
+    if json:
+        _print_json(found.as_record())
+    else:
+        print_table(found.as_rows(), ("metric", "score", "meaning"), sys.stdout)
 
 
 def _tell_weights(channel: NoisyChannel | None) -> None:

@@ -63,7 +63,7 @@ def test_perplexities_are_their_definitions(lm: Path, trained: Trained, tmp_path
     subwords = sum(map(len, trained.vocabulary.target.encode([*LINES, "ba, ce!"])))
     words = sum(len(line.split()) for line in LINES) + 4  # two of them punctuation marks
     found = nmt("evaluate", lm, text, "--json")
-    assert "1 lines are blank" in found.err
+    assert "1 blank lines are left out" in found.err
     scores = json.loads(found.out)
     assert scores["nats"] == pytest.approx(nats, rel=1e-5)
     lines = len(LINES) + 1
