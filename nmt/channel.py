@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,25 +73,17 @@ class NoisyChannel:
         Args:
             texts: what the candidates `found` say.
         """
-        every = [
-            {"direct": hypothesis.log_probability}
-            for candidates in found
-            for hypothesis in candidates
-        ]
+        flat = [hypothesis for candidates in found for hypothesis in candidates]
         said = [text for each in texts for text in each]
         asked = [source for source, each in zip(sources, texts, strict=True) for _ in each]
+        columns = {"direct": _log_probabilities(flat)}
         if self.reverse:
-            for features, back in zip(every, self.reverse.score(said, asked), strict=True):
-                features["channel"] = back.log_probability
+            columns["channel"] = _log_probabilities(self.reverse.score(said, asked))
         if self.language:
-            alone = self.language.score([""] * len(said), said)
-            for features, line in zip(every, alone, strict=True):
-                features["lm"] = line.log_probability
-        lengths = (len(hypothesis.ids) + 1.0 for candidates in found for hypothesis in candidates)
-        for features, length in zip(every, lengths, strict=True):
-            features["length"] = length
-        rows = iter(every)
-        return [[next(rows) for _ in candidates] for candidates in found]
+            columns["lm"] = _log_probabilities(self.language.score([""] * len(said), said))
+        columns["length"] = [len(hypothesis.ids) + 1.0 for hypothesis in flat]
+        rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        return [list(islice(rows, len(candidates))) for candidates in found]
 
     def reranked(
         self,
@@ -99,15 +92,18 @@ class NoisyChannel:
         found: Sequence[Sequence[Hypothesis]],
     ) -> list[list[Hypothesis]]:
         """The candidates of each source by their new scores, best first."""
-        features = self.features(sources, texts, found)
-        scored = [
-            [
+        reranked = []
+        for each in zip(found, self.features(sources, texts, found), strict=True):
+            scored = [
                 replace(hypothesis, score=self.weighing.score(facts), features=facts)
                 for hypothesis, facts in zip(*each, strict=True)
             ]
-            for each in zip(found, features, strict=True)
-        ]
-        return [sorted(candidates, key=lambda h: -h.score) for candidates in scored]
+            reranked.append(sorted(scored, key=lambda hypothesis: -hypothesis.score))
+        return reranked
+
+
+def _log_probabilities(hypotheses: Sequence[Hypothesis]) -> list[float]:
+    return [hypothesis.log_probability for hypothesis in hypotheses]
 
 
 # --- weights ------------------------------------------------------------------------------------

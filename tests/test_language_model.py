@@ -175,6 +175,7 @@ def test_from_text_to_lines(toy: Files, tmp_path: Path) -> None:
     assert told["model"]["task"] == "language model"
     assert "validation bleu" not in told["scores"]
     assert "nan" not in nmt("info", out).out.decode()
+    assert nmt("info", out, "--plot", tmp_path / "curves.svg").code == 0
     assert nmt("average", out, "--out", tmp_path / "mean").code == 0
     assert nmt("sample", tmp_path / "mean", "-n", "3").out.count(b"\n") == 3
     assert nmt("evaluate", out, data, "--json").code == 0
