@@ -5,6 +5,7 @@
     RUN/subwords*.model     SentencePiece
     RUN/manifest.json       what it was trained on
     RUN/scores.json         the validation scores of the best weights
+    RUN/channel.json        how other models count in its translations (nmt.channel)
     RUN/log.jsonl           one JSON object per event
     RUN/weights/            the last weights, and the best by the score that does not decide
     RUN/incidents/          what is known of updates that went wrong
@@ -32,9 +33,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nmt import __version__
+from nmt.choices import Task
 from nmt.config import Settings, settings_from
+from nmt.decoder import Decoder
 from nmt.errors import RunError, SettingsError
 from nmt.files import PART, cannot_write, replacing, replacing_folder, write_text
+from nmt.language_model import LanguageModel
 from nmt.manifest import MANIFEST, Manifest
 from nmt.model import Seq2Seq
 from nmt.subwords import Vocabulary
@@ -59,6 +63,10 @@ class Run:
     @property
     def log(self) -> Path:
         return self.path / "log.jsonl"
+
+    @property
+    def channel(self) -> Path:
+        return self.path / "channel.json"
 
     @property
     def scores(self) -> Path:
@@ -121,7 +129,7 @@ class Run:
 
     def clear(self) -> None:
         """Remove what a training writes here, and nothing else; the prepared corpus stays."""
-        ours = [self.config, *self.resumable(), self.model, self.log, self.scores]
+        ours = [self.config, *self.resumable(), self.model, self.log, self.scores, self.channel]
         ours += [self.path / MANIFEST, *self.path.glob("subwords*.model")]
         ours += [*self.weights.glob("*.safetensors"), *self.incidents.glob("*.json")]
         for file in ours:
@@ -133,17 +141,29 @@ class Run:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that can translate, with all that belongs to it."""
+    """A model that has learned, with all that belongs to it."""
 
     run: Run
     settings: Settings
     vocabulary: Vocabulary
     manifest: Manifest
-    model: Seq2Seq
+    model: Decoder
+
+    @property
+    def task(self) -> Task:
+        """What it has learned."""
+        return self.settings.data.task
+
+
+def new_model(settings: Settings, vocabulary: Vocabulary) -> Decoder:
+    """The model of a task, its weights drawn at random."""
+    if settings.data.task == "lm":
+        return LanguageModel(settings.model, len(vocabulary.target))
+    return Seq2Seq(settings.model, len(vocabulary.source), len(vocabulary.target))
 
 
 def load(path: Path, device: torch.device) -> Trained:
-    """The best model of a run, ready to translate.
+    """The best model of a run, ready to be used.
 
     Raises:
         RunError: the folder is no run, or a file in it is missing, damaged or of another version.
@@ -157,7 +177,7 @@ def load(path: Path, device: torch.device) -> Trained:
         )
     vocabulary = Vocabulary.load(path)
     with torch.device("meta"):  # shapes alone: the weights come from the file
-        model = Seq2Seq(settings.model, len(vocabulary.source), len(vocabulary.target))
+        model = new_model(settings, vocabulary)
     tensors, _ = read_tensors(run.model)
     # Copies: the file, which is mapped, may be written over while the model is at work.
     whole = {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}
@@ -165,7 +185,7 @@ def load(path: Path, device: torch.device) -> Trained:
     return Trained(run, settings, vocabulary, Manifest.load(path), model.to(device).eval())
 
 
-def restore(model: Seq2Seq, tensors: Mapping[str, Tensor], path: Path) -> None:
+def restore(model: Decoder, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Put tensors read from `path` into a model, refusing any that do not fit it.
 
     A model without weights of its own, on the meta device, takes the tensors as they are.
@@ -308,9 +328,7 @@ def average(places: Sequence[Path], out: Path, last: int) -> list[Path]:
     first = runs[files[0]]
     for run in runs.values():
         _refuse_unlike(first, run)
-    vocabulary = Vocabulary.load(first.path)
-    sizes = len(vocabulary.source), len(vocabulary.target)
-    model = Seq2Seq(read_config(first).model, *sizes)
+    model = new_model(read_config(first), Vocabulary.load(first.path))
     total = {
         name: torch.zeros_like(w, dtype=torch.float64) for name, w in weights_of(model).items()
     }

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+Task = Literal["translation", "lm"]
+"""What a model learns: to translate, or how a language goes on."""
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "int8"]
 """Arithmetic of products."""

@@ -12,14 +12,19 @@ from collections.abc import Iterable, Iterator
 from nmt.corpus import Pair
 
 EMPTY = "empty side"
+EMPTY_LINE = "empty line"
 TOO_LONG = "longer than data.max_length"
 
 
-def clean(pairs: Iterable[Pair], left_out: Counter[str]) -> Iterator[Pair]:
-    """The pairs with text on both sides; the others are counted in `left_out`."""
+def clean(pairs: Iterable[Pair], left_out: Counter[str], one_sided: bool = False) -> Iterator[Pair]:
+    """The pairs with text on both sides; the others are counted in `left_out`.
+
+    Args:
+        one_sided: whether there is a target side only.
+    """
     for pair in pairs:
-        if is_blank(pair.source) or is_blank(pair.target):
-            left_out[EMPTY] += 1
+        if is_blank(pair.target) or (is_blank(pair.source) and not one_sided):
+            left_out[EMPTY_LINE if one_sided else EMPTY] += 1
         else:
             yield pair
 

@@ -22,8 +22,13 @@ from nmt.console import AttentionView, console, print_table
 from nmt.errors import CorpusError, SettingsError
 
 if TYPE_CHECKING:
+    from nmt.channel import NoisyChannel
+    from nmt.checkpoint import Trained
+    from nmt.choices import Task
+    from nmt.config import TranslateSettings
     from nmt.corpus import Corpus
     from nmt.tensorboard import TensorBoardView
+    from nmt.translate import Translator
     from nmt.warm import ModelCache
 
 _STARTED = time.monotonic()
@@ -71,6 +76,7 @@ def root(
 def prepare(
     corpus: options.Corpus,
     out: options.PreparedFolder,
+    task: options.Task = None,
     valid: options.Valid = None,
     langs: options.Langs = None,
     config: options.ConfigFile = None,
@@ -82,20 +88,22 @@ def prepare(
     debug: options.Debug = False,
 ) -> None:
     """Clean, learn subwords, encode; write Arrow tables and a manifest."""
+    from nmt.config import read
+
+    asked = _asked(config, assignments, preset, seed, None, task)
+    aim = read(asked).data.task
     from nmt import recipe
     from nmt.console import PreparationView, show_manifest
-    from nmt.corpus import open_corpus
     from nmt.files import locked
 
-    asked = _asked(config, assignments, preset, seed, None)
     place = out.resolve()
     with (
         locked(place.parent / f".{place.name}.lock", str(out)),
         PreparationView(console) as view,
     ):
         manifest, choices = recipe.prepare(
-            open_corpus(corpus, langs),
-            _corpus(valid, langs) if valid else None,
+            _open(corpus, langs, aim),
+            _corpus(valid, langs, aim) if valid else None,
             out,
             asked,
             threads or os.cpu_count() or 1,
@@ -111,6 +119,7 @@ def prepare(
 def train(
     corpus: options.Corpus,
     out: options.NewRun,
+    task: options.Task = None,
     valid: options.Valid = None,
     langs: options.Langs = None,
     config: options.ConfigFile = None,
@@ -129,14 +138,14 @@ def train(
     from nmt.config import read
 
     with process.alike():
-        asked = _asked(config, assignments, preset, seed, budget)
-        read(asked)
+        asked = _asked(config, assignments, preset, seed, budget, task)
+        aim = read(asked).data.task
         from nmt import recipe
         from nmt.console import PreparationView, TrainingView, show_beginning
         from nmt.device import open_device
         from nmt.distributed import join
 
-        pairs, valid_pairs = _corpora(corpus, valid, langs)
+        pairs, valid_pairs = _corpora(corpus, valid, langs, aim)
         place = open_device(device, threads)
         board = _board(tensorboard, out)
     preparation = PreparationView(console)
@@ -168,7 +177,8 @@ def train(
             f"stopped and saved at step {progress.step:,}; to go on, run the same command again"
         )
         raise typer.Exit(128 + (stop[0] if stop else signal.SIGTERM))
-    console.say(f"model: {out}; now try: nmt translate {out}")
+    verb = "translate" if ready.training.settings.data.task == "translation" else "sample"
+    console.say(f"model: {out}; now try: nmt {verb} {out}")
 
 
 @app.command()
@@ -206,6 +216,9 @@ def translate(
     seed: options.DrawingSeed = None,
     mbr: options.Mbr = False,
     utility: options.Utility = None,
+    channel: options.Channel = None,
+    lm: options.LanguageModel = None,
+    weights: options.Weights = None,
     prefix_column: options.PrefixColumn = False,
     terms: options.Terms = None,
     alignments: options.Alignments = False,
@@ -240,6 +253,9 @@ def translate(
         seed=seed,
         mbr=mbr,
         utility=utility,
+        channel=channel,
+        lm=lm,
+        weights=weights,
         prefixed=prefix_column,
         terms=terms,
         format=format,
@@ -262,7 +278,9 @@ def translate(
         file = output = None
     with process.importing():
         members = decoding.load_runs(request, command.models)
-        translator = decoding.make_translator(request, members)
+        others = decoding.load_channel(request, members, command.models)
+        translator = decoding.make_translator(request, members, others)
+    _tell_weights(others)
     show = AttentionView(console, attention_plot).show if attention_plot else None
     with stream.reading(file) as source, stream.writing(output) as sink:
         stream.translate_stream(
@@ -276,6 +294,55 @@ def keep_warm(place: Path, idle: float) -> None:
     from nmt import warm
 
     warm.serve(place, idle, run)
+
+
+@app.command()
+def sample(
+    run: options.RunFolder,
+    count: options.Count = 1,
+    prompt: options.Prompt = None,
+    temperature: options.Temperature = None,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    seed: options.DrawingSeed = None,
+    max_length: options.MaxLength = None,
+    output: options.Output = None,
+    precision: options.Precision = "auto",
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Draw lines from a language model."""
+    from nmt import decoding, stream
+    from nmt.engine import Engine
+    from nmt.generate import generate
+    from nmt.inference import precision_for
+    from nmt.search import Sampling
+
+    request = decoding.Request(
+        runs=[run],
+        precision=precision,
+        device=device,
+        threads=threads,
+        sample=True,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+    )
+    (trained,) = decoding.load_runs(request, task="lm")
+    lines = generate(
+        Engine(trained.model, precision_for([trained.model], precision)),
+        trained.vocabulary.target,
+        Sampling(**request.draws),
+        count,
+        max_length or trained.settings.data.max_length,
+        prompt or "",
+    )
+    with stream.writing(output) as sink:
+        for line in lines:
+            sink.write(f"{line}\n".encode())
 
 
 @app.command()
@@ -295,7 +362,7 @@ def score(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Say what log-probability a model gives to translations: a line for each pair."""
+    """Say what log-probability a model gives to translations, or to lines: a line for each."""
     from nmt import decoding, stream
     from nmt.formats import ScoreLayout, candidates_of
 
@@ -304,7 +371,6 @@ def score(
     if not n_best and not corpus:
         raise typer.BadParameter("give a CORPUS, or --n-best FILE")
     sources = Path(corpus[0]) if corpus else None
-    pairs = candidates_of(n_best, sources) if n_best else _corpus(corpus or [], langs).pairs()
     request = decoding.Request(
         runs=decoding.runs_of(run),
         precision=precision,
@@ -314,9 +380,13 @@ def score(
         assignments=assignments or (),
     )
     decoding.check(request)
-    translator = decoding.make_translator(request, decoding.load_runs(request))
+    members = decoding.load_runs(request, task=None)
+    aim = members[0].task
+    pairs = candidates_of(n_best, sources) if n_best else _corpus(corpus or [], langs, aim).pairs()
+    translator = decoding.make_translator(request, members)
+    layout = ScoreLayout(format, tokens, one_sided=aim == "lm")
     with stream.writing(output) as sink:
-        stream.score_stream(translator, iter(pairs), sink, ScoreLayout(format, tokens))
+        stream.score_stream(translator, iter(pairs), sink, layout)
 
 
 @app.command()
@@ -330,13 +400,17 @@ def evaluate(
     beam: options.Beam = None,
     length_penalty: options.LengthPenalty = None,
     assignments: options.SearchAssignments = None,
+    channel: options.Channel = None,
+    lm: options.LanguageModel = None,
+    weights: options.Weights = None,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     threads: options.Threads = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Translate a corpus and score it: BLEU, chrF, TER, perplexity."""
+    """Translate a corpus and score it: BLEU, chrF, TER, perplexity; or judge text by a language
+    model: perplexity."""
     from nmt import decoding
     from nmt.evaluate import (
         as_record,
@@ -348,9 +422,6 @@ def evaluate(
     )
     from nmt.files import replacing
 
-    pairs = list(_corpus(corpus, langs).pairs())
-    if not pairs:
-        raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
     request = decoding.Request(
         runs=[run],
         precision=precision,
@@ -359,8 +430,19 @@ def evaluate(
         beam=beam,
         length_penalty=length_penalty,
         assignments=assignments or (),
+        channel=channel,
+        lm=lm,
+        weights=weights,
     )
-    (trained,) = decoding.load_runs(request)
+    decoding.check(request)
+    (trained,) = decoding.load_runs(request, task=None)
+    pairs = list(_corpus(corpus, langs, trained.task).pairs())
+    if not pairs:
+        raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
+    if trained.task == "lm":
+        decoding.refuse_searching(request, hypotheses, output)
+        _judge_text(trained, [pair.target for pair in pairs], json)
+        return
     encoded = encode(pairs, trained.vocabulary, trained.settings.data.max_length)
     if encoded.left_out:
         console.warn(
@@ -370,7 +452,9 @@ def evaluate(
     if hypotheses:
         translations = translations_in(hypotheses, len(pairs))
     else:
-        translator = decoding.make_translator(request, [trained])
+        others = decoding.load_channel(request, [trained])
+        translator = decoding.make_translator(request, [trained], others)
+        _tell_weights(others)
         translations = [t.text for t in translator.translate([pair.source for pair in pairs])]
     if output:
         with replacing(output) as beside:
@@ -392,6 +476,8 @@ def tune(
     metric: options.Metric = "bleu",
     beams: options.Beams = None,
     rerank: options.Rerank = False,
+    channel: options.Channel = None,
+    lm: options.LanguageModel = None,
     json: options.AsJson = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
@@ -399,18 +485,24 @@ def tune(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Pick beam, length and coverage penalty on a validation corpus, and store them in the run."""
+    """Pick beam, length and coverage penalty on a validation corpus, or the weights of other
+    models, and store them in the run."""
     from dataclasses import replace
 
-    from nmt import decoding
+    from nmt import decoding, weigh
+    from nmt.channel import store
     from nmt.checkpoint import read_config, write_config
     from nmt.metrics import METRICS
     from nmt.search import SearchOptions
     from nmt.tune import BEAMS, as_record, as_rows, usable
     from nmt.tune import tune as tune_search
 
-    widths = _numbers(beams, "--beams") if beams else BEAMS
-    request = decoding.Request(runs=[run], precision=precision, device=device, threads=threads)
+    request = decoding.Request(
+        runs=[run], precision=precision, device=device, threads=threads, channel=channel, lm=lm
+    )
+    if rerank and request.reranked:
+        raise SettingsError("--rerank tunes without --channel and --lm", "leave it or these out")
+    widths = _numbers(beams, "--beams") if beams else None
     (trained,) = decoding.load_runs(request)
     translator = decoding.make_translator(request, [trained])
     every = list(_corpus(corpus, langs).pairs())
@@ -421,25 +513,34 @@ def tune(
         console.warn(
             f"{len(every) - len(pairs)} pairs have an empty side or a very long source: left out"
         )
-    found = tune_search(
-        lambda settings: translator.with_options(SearchOptions.of(settings, coverage=True)),
-        trained.settings.translate,
-        [pair.source for pair in pairs],
-        [pair.target for pair in pairs],
-        METRICS[metric],
-        widths,
-        rerank,
-        report=lambda beam: console.say(f"searching {len(pairs):,} lines with a beam of {beam}"),
-    )
-    if found.better:
-        settings = read_config(trained.run)
-        write_config(trained.run, replace(settings, translate=found.winner.settings))
-    if json:
-        _print_json(as_record(found, metric))
+    stored = trained.settings.translate
+    sides = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    on = *sides, METRICS[metric]
+
+    def translator_for(settings: TranslateSettings) -> Translator:
+        return translator.with_options(SearchOptions.of(settings, coverage=True))
+
+    def report(beam: int) -> None:
+        console.say(f"searching {len(pairs):,} lines with a beam of {beam}")
+
+    if others := decoding.load_channel(request, [trained]):
+        weighed = weigh.weigh(translator_for, stored, others, *on, widths or weigh.BEAMS, report)
+        about = {"metric": metric, "score": weighed.winner.score, "direct": weighed.direct}
+        store(trained.run.channel, weighed.winner.weighing, about)
+        record, rows = weigh.as_record(weighed, metric), weigh.as_rows(weighed)
+        header, verdict = ("", "beam", *others.weighing.weights), weighed.verdict
     else:
-        header = ("", "beam", "norm", "length", "reward", "coverage", metric)
-        print_table(as_rows(found), header, sys.stdout)
-    console.say(f"{run}: {found.verdict}")
+        found = tune_search(translator_for, stored, *on, widths or BEAMS, rerank, report)
+        if found.better:
+            settings = read_config(trained.run)
+            write_config(trained.run, replace(settings, translate=found.winner.settings))
+        record, rows = as_record(found, metric), as_rows(found)
+        header, verdict = ("", "beam", "norm", "length", "reward", "coverage"), found.verdict
+    if json:
+        _print_json(record)
+    else:
+        print_table(rows, (*header, metric), sys.stdout)
+    console.say(f"{run}: {verdict}")
 
 
 @app.command()
@@ -481,6 +582,7 @@ def _asked(
     preset: str | None,
     seed: int | None,
     budget: str | None,
+    task: Task | None,
 ) -> dict[str, Any]:
     """The settings that a command names, by dotted key; a later source wins."""
     from nmt import config as c
@@ -491,6 +593,8 @@ def _asked(
     if config:
         asked |= c.layer_from_file(config)
     asked |= c.layer_from_assignments(assignments or [])
+    if task is not None:
+        asked["data.task"] = task
     if seed is not None:
         asked["train.seed"] = seed
     if budget is not None:
@@ -499,30 +603,60 @@ def _asked(
 
 
 def _corpora(
-    words: list[str], valid: list[str] | None, langs: str | None
+    words: list[str], valid: list[str] | None, langs: str | None, task: Task
 ) -> tuple[Corpus | Path, Corpus | None]:
     """What to train on (a folder if it is a prepared one), and the pairs of `--valid`."""
-    from nmt.corpus import open_corpus
     from nmt.prepare import is_prepared
 
     folder = Path(words[0])
     if len(words) > 1 or not is_prepared(folder):
-        return open_corpus(words, langs), _corpus(valid, langs) if valid else None
+        return _open(words, langs, task), _corpus(valid, langs, task) if valid else None
     if valid:
         raise SettingsError(f"{folder} has validation pairs of its own", "leave --valid out")
     return folder, None
 
 
-def _corpus(words: list[str], langs: str | None) -> Corpus:
-    """What the words name; of a prepared folder, its validation pairs."""
-    from nmt.corpus import open_corpus
+def _open(words: list[str], langs: str | None, task: Task) -> Corpus:
+    """The pairs, or for a language model the text, that the words name."""
+    from nmt.corpus import open_corpus, open_text
+
+    return open_text(words, langs) if task == "lm" else open_corpus(words, langs)
+
+
+def _corpus(words: list[str], langs: str | None, task: Task = "translation") -> Corpus:
+    """The same; of a prepared folder, its validation pairs."""
     from nmt.manifest import Manifest
     from nmt.prepare import PreparedPairs, is_prepared
 
     folder = Path(words[0])
     if len(words) == 1 and is_prepared(folder):
-        return PreparedPairs(str(folder), Manifest.load(folder).languages, folder)
-    return open_corpus(words, langs)
+        manifest = Manifest.load(folder)
+        if manifest.task == "lm" != task:
+            raise SettingsError(f"{folder}: holds text of one language, and no pairs")
+        return PreparedPairs(str(folder), manifest.languages, folder)
+    return _open(words, langs, task)
+
+
+def _judge_text(trained: Trained, lines: list[str], json: bool) -> None:
+    """What a language model gives to lines."""
+    from nmt.evaluate import likelihood
+
+    found = likelihood(trained.model, lines, trained.vocabulary.target)
+    if found.lines < len(lines):
+        console.warn(f"{len(lines) - found.lines} blank lines are left out")
+    if json:
+        _print_json(found.as_record())
+    else:
+        print_table(found.as_rows(), ("metric", "score", "meaning"), sys.stdout)
+
+
+def _tell_weights(channel: NoisyChannel | None) -> None:
+    """Weights that nobody chose are told."""
+    if channel and not channel.weighing.tuned:
+        console.say(
+            f"ranked by {channel.weighing}: a guess; nmt tune with the same --channel and --lm "
+            "finds weights on a validation corpus"
+        )
 
 
 def _numbers(text: str, option: str) -> list[int]:

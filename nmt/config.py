@@ -50,6 +50,7 @@ Layer = Mapping[str, Any]
 class DataSettings:
     """How text becomes subword ids."""
 
+    task: Literal["translation", "lm"] = "translation"  # what is learned; lm: a language model
     vocab_size: Vocabulary = 6_000  # subwords (of each side if not joint)
     joint_vocab: bool = True  # one subword vocabulary for both languages
     subwords: Literal["bpe", "unigram"] = "bpe"  # SentencePiece's model type
@@ -292,6 +293,8 @@ def seconds_from(text: str) -> float:
 def _check(settings: Settings) -> None:
     """Refuse settings that cannot hold together."""
     data, model, train = settings.data, settings.model, settings.train
+    if data.task == "lm":
+        _check_language_model(settings)
     _check_translate(settings.translate, model)
     _refuse(
         model.tied == "all" and not data.joint_vocab,
@@ -348,6 +351,41 @@ def _check(settings: Settings) -> None:
         "train.schedule = 'cosine' needs an end, and train.max_steps, train.max_epochs "
         "and train.budget are all 0",
         "set one of them, or another schedule",
+    )
+
+
+_OF_A_SOURCE = {  # settings that mean nothing without one, and what each is then
+    "data.joint_vocab": True,
+    "model.encoder_layers": ModelSettings.encoder_layers,
+    "model.bidirectional": ModelSettings.bidirectional,
+    "model.shared_directions": ModelSettings.shared_directions,
+    "model.bridge": ModelSettings.bridge,
+    "model.attention": "none",
+    "model.heads": 1,
+    "model.coverage": False,
+    "model.input_feeding": False,
+}
+
+
+def _check_language_model(settings: Settings) -> None:
+    values = flat(settings)
+    for key, usual in _OF_A_SOURCE.items():
+        value = str(values[key]).lower()
+        _refuse(
+            values[key] != usual,
+            f"{key} = {value} is about a source, and with data.task = 'lm' there is none",
+            f"leave {key} out",
+        )
+    _refuse(
+        settings.model.tied == "all",
+        "model.tied = 'all' ties the embeddings of a source, and with data.task = 'lm' there "
+        "is none",
+        "set model.tied to 'target' or 'none', or leave it out",
+    )
+    _refuse(
+        settings.train.best_by == "bleu",
+        "train.best_by = 'bleu' judges translations, and with data.task = 'lm' there are none",
+        "leave train.best_by out",
     )
 
 

@@ -7,6 +7,7 @@ belongs to results.
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import sys
 import time
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console as Rich
     from rich.progress import Progress as Bar
 
-    from nmt.config import ModelSettings, TrainSettings
+    from nmt.config import ModelSettings, Settings, TrainSettings
     from nmt.events import Event, Finished, Incident, Stepped, Validated
     from nmt.manifest import Manifest
     from nmt.prepare import Working
@@ -114,13 +115,16 @@ def show_manifest(console: Console, manifest: Manifest) -> None:
     for name, counts in (("training", manifest.train), ("validation", manifest.valid)):
         left = "; ".join(f"{count:,} left out: {why}" for why, count in counts.left_out.items())
         held = " held out of the corpus" if name == "validation" and manifest.held_out else ""
-        console.say(f"{name}: {counts.kept:,} pairs{held}" + (f" ({left})" if left else ""))
-    sizes, lengths = manifest.vocabulary, manifest.lengths
-    joint = manifest.settings["joint_vocab"]
+        kept = f"{counts.kept:,} {manifest.unit}s{held}"
+        console.say(f"{name}: {kept}" + (f" ({left})" if left else ""))
+    sizes, joint = manifest.vocabulary, manifest.settings["joint_vocab"]
+    means = [f"{manifest.lengths[side]['mean']:.1f}" for side in ("source", "target")]
     what = f"{sizes['source']:,} joint" if joint else f"{sizes['source']:,} and {sizes['target']:,}"
+    if manifest.task == "lm":
+        what, means = f"{sizes['target']:,}", means[1:]
     console.say(
-        f"subwords: {what} ({manifest.settings['subwords']}); a pair has "
-        f"{lengths['source']['mean']:.1f} and {lengths['target']['mean']:.1f} on average"
+        f"subwords: {what} ({manifest.settings['subwords']}); a {manifest.unit} has "
+        f"{' and '.join(means)} on average"
     )
 
 
@@ -137,16 +141,26 @@ def show_beginning(console: Console, ready: Ready) -> None:
         show_manifest(console, training.data.manifest)
     for choice in training.choices:
         console.say(f"chosen: {choice.key} = {choice.value} ({choice.why})")
-    console.say(f"model: {training.parameters:,} parameters; {_shape(settings.model)}")
+    console.say(f"model: {training.parameters:,} parameters; {_shape(settings)}")
     console.say(f"device: {training.device.name}, {settings.train.precision}")
     console.say(f"training: {_plan(settings.train)}")
 
 
-def _shape(model: ModelSettings) -> str:
+def _shape(settings: Settings) -> str:
     """Encoder, decoder and attention, in a line."""
+    model = settings.model
+    parts = [f"embeddings {model.embedding}"]
+    if settings.data.task == "lm":
+        parts.append(f"{model.cell} language model {model.decoder_layers}×{model.hidden}")
+    else:
+        parts += _encoder_and_attention(model)
+    parts += [f"{model.connections} connections"] if model.connections != "plain" else []
+    return ", ".join(parts)
+
+
+def _encoder_and_attention(model: ModelSettings) -> list[str]:
     directions = f"2×{model.hidden // 2}" if model.bidirectional else f"{model.hidden}"
     parts = [
-        f"embeddings {model.embedding}",
         f"{'bi' if model.bidirectional else 'uni'}directional {model.cell} encoder "
         f"{model.encoder_layers}×{directions}",
         f"{model.cell} decoder {model.decoder_layers}×{model.hidden}",
@@ -154,9 +168,7 @@ def _shape(model: ModelSettings) -> str:
     ]
     parts += [f"{model.heads} heads"] if model.heads > 1 else []
     parts += ["coverage"] if model.coverage else []
-    parts += ["input feeding"] if model.input_feeding else []
-    parts += [f"{model.connections} connections"] if model.connections != "plain" else []
-    return ", ".join(parts)
+    return [*parts, *(["input feeding"] if model.input_feeding else [])]
 
 
 def _plan(train: TrainSettings) -> str:
@@ -267,13 +279,14 @@ class TrainingView:
 
     def _validation(self, event: Validated) -> None:
         best = "  * best so far" if event.best else ""
+        quality = "" if math.isnan(event.bleu) else f"  BLEU {event.bleu:.1f}"
         self._line(
             f"validation at step {event.step:,} (epoch {event.epoch:.1f}, "
-            f"{duration(event.seconds)}): perplexity {event.perplexity:.2f}  "
-            f"BLEU {event.bleu:.1f}{best}"
+            f"{duration(event.seconds)}): perplexity {event.perplexity:.2f}{quality}{best}"
         )
         for sample in event.samples:
-            self._line(f"    {sample.source}")
+            if sample.source:  # a language model has none
+                self._line(f"    {sample.source}")
             self._line(f"  → {sample.translation}")
 
     def _incident(self, event: Incident) -> None:
@@ -288,12 +301,13 @@ class TrainingView:
 
     def _end(self, event: Finished) -> None:
         self.console.say(f"finished: {event.reason}")
+        quality = [] if math.isnan(event.best_bleu) else [f"{event.best_bleu:.1f}"]
         self.console.table(
             [
                 ("best step", f"{event.best_step:,} of {event.step:,}"),
                 ("epochs", f"{event.epoch:.1f}"),
                 ("validation perplexity", f"{event.best_perplexity:.2f}"),
-                ("validation BLEU (greedy)", f"{event.best_bleu:.1f}"),
+                *(("validation BLEU (greedy)", score) for score in quality),
                 ("time", duration(event.seconds)),
                 ("of it updates", f"{event.updating / max(event.seconds, 1e-9):.1%}"),
                 ("of it validation", f"{event.validating / max(event.seconds, 1e-9):.1%}"),

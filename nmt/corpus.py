@@ -1,8 +1,9 @@
-"""Sentence pairs from files, translators' formats and datasets, one after another.
+"""Sentence pairs, or lines, from files, translators' formats and datasets, one after another.
 
 Parallel text comes in many shapes and may be larger than memory, so every shape is read here as
 the same stream of `Pair`s. Pairs come as they are, those with an empty side too: what is fit for
-training is decided in `clean`, and this room knows of no subwords and no models.
+training is decided in `clean`, and this room knows of no subwords and no models. Text of one
+language, for a language model, is a corpus too: its lines are targets that have no source.
 
 To add a format, write a function from a path to pairs and enter it in `_FORMATS`.
 """
@@ -45,7 +46,13 @@ class Corpus(ABC):
     """Pairs that can be read again and again, and told from any others by their fingerprint."""
 
     name: str  # for messages and manifests: "train.de + train.en"
-    languages: Languages | None  # where known: from --langs, file names or the format itself
+    # Where known: from --langs, file names or the format itself. The source of mere text is "".
+    languages: Languages | None
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether it is text of one language: every source is empty."""
+        return False
 
     @abstractmethod
     def pairs(self) -> Iterator[Pair]:
@@ -149,17 +156,97 @@ _NO_LANGUAGES = {"src", "tgt", "trg", "ref", "txt", "tok"}  # suffixes that only
 
 def _languages_of_names(source: Path, target: Path) -> Languages | None:
     """("de", "en") for train.de and train.en.gz."""
-    codes = (_suffix(source)[1:], _suffix(target)[1:])
-    known = (re.fullmatch(r"[a-z]{2,3}([_-]\w+)?", code) for code in codes)
-    if codes[0] == codes[1] or not all(known) or not _NO_LANGUAGES.isdisjoint(codes):
-        return None
-    return codes
+    codes = _language_of_name(source), _language_of_name(target)
+    return codes if all(codes) and codes[0] != codes[1] else None
+
+
+def _language_of_name(path: Path) -> str:
+    """ "de" for train.de.gz; "" where the suffix is no language's."""
+    code = _suffix(path)[1:]
+    known = re.fullmatch(r"[a-z]{2,3}([_-]\w+)?", code)
+    return code if known and code not in _NO_LANGUAGES else ""
 
 
 def _suffix(path: Path) -> str:
     """What kind of file it is under its compression: .tsv for big.TSV.gz."""
     compressed = path.suffix.lower() in _DECOMPRESSORS
     return (Path(path.stem) if compressed else path).suffix.lower()
+
+
+# ---- text of one language
+
+
+@dataclass(frozen=True)
+class _Text(Corpus):
+    """One part after the other, whatever stands at their target side."""
+
+    parts: Sequence[Corpus]
+
+    @property
+    def one_sided(self) -> bool:
+        return True
+
+    def pairs(self) -> Iterator[Pair]:
+        return (Pair("", target) for part in self.parts for _, target in part.pairs())
+
+    def fingerprint(self) -> str:
+        return _combined(["text", *(part.fingerprint() for part in self.parts)])
+
+    def size(self) -> int | None:
+        sizes = [part.size() for part in self.parts]
+        return None if None in sizes else sum(filter(None, sizes))
+
+
+@dataclass(frozen=True)
+class _Lines(Corpus):
+    path: Path
+
+    def pairs(self) -> Iterator[Pair]:
+        return (Pair("", line) for line in read_lines(self.path))
+
+    def fingerprint(self) -> str:
+        return _digest(self.path)
+
+    def size(self) -> int | None:
+        return _plain_size(self.path)
+
+
+def open_text(arguments: Sequence[str | Path], langs: str | None = None) -> Corpus:
+    """The text that the words of a command line name: plain files, and of what holds two sides the
+    target; several words follow each other."""
+    words = [str(argument) for argument in arguments]
+    if not words:
+        raise CorpusError("nothing: no text", _accepted_text())
+    one = langs is not None and re.fullmatch(r"\w+", langs)
+    languages = ("", langs) if langs and one else _parse_langs(langs) if langs else None
+    parts = [_open_part(word, languages) for word in words]
+    codes = {part.languages[1] if part.languages else None for part in parts}
+    code = codes.pop() if len(codes) == 1 else None
+    return _Text(" + ".join(part.name for part in parts), ("", code) if code else None, parts)
+
+
+def _open_part(word: str, languages: Languages | None) -> Corpus:
+    if word.startswith("hf:"):
+        return _open_dataset(word, languages or _ANY_TEXT)
+    path = Path(word)
+    _check_file(path)
+    if _suffix(path) in _ROW_FORMATS:
+        return _open_one_file(path, languages or _ANY_TEXT)
+    if _suffix(path) in _FORMATS:
+        return _open_one_file(path, languages)
+    code = languages[1] if languages else _language_of_name(path)
+    return _Lines(path.name, ("", code) if code else None, path)
+
+
+def _accepted_text() -> str:
+    return (
+        "Text is plain files of one sentence a line, or what holds pairs "
+        f"({', '.join(_FORMATS)}, hf:NAME), of which the target side is taken."
+    )
+
+
+_ANY_TEXT = ("", "")  # languages that are not known, of rows that need have no source
+_ROW_FORMATS = (".jsonl", ".parquet")
 
 
 # ---- bytes and lines
@@ -340,10 +427,11 @@ _ROW_ADVICE = 'Each line is one object: {"source": "…", "target": "…"}.'
 def _row_pair(row: Mapping[str, Any], langs: Languages | None, place: str) -> Pair:
     fields = {name: value if isinstance(value, dict) else () for name, value in row.items()}
     source, target = _find_sides(fields, langs, place)
-    return Pair(
-        _text(reduce(lambda inside, name: inside[name], source, row), source, place),
-        _text(reduce(lambda inside, name: inside[name], target, row), target, place),
-    )
+    return Pair(_inside(row, source, place), _inside(row, target, place))
+
+
+def _inside(row: Mapping[str, Any], side: _Side, place: str) -> str:
+    return _text(reduce(lambda inside, name: inside[name], side, row), side, place) if side else ""
 
 
 def _read_parquet(path: Path, langs: Languages | None) -> Iterator[Pair]:
@@ -365,7 +453,8 @@ def _read_parquet(path: Path, langs: Languages | None) -> Iterator[Pair]:
 # ---- rows of tables: JSON lines, Parquet, datasets
 
 _ROWS = 1000  # that are in memory at a time
-_Side: TypeAlias = tuple[str, ...]  # where a row keeps one side: ("source",), ("translation", "de")
+# Where a row keeps one side: ("source",), ("translation", "de"); () for a source that is not there.
+_Side: TypeAlias = tuple[str, ...]
 
 
 def _find_sides(
@@ -373,6 +462,8 @@ def _find_sides(
 ) -> tuple[_Side, _Side]:
     """Where rows with these fields, some of which have fields inside, keep source and target."""
     inside = fields.get("translation", ())
+    if langs and not langs[0]:
+        return (), _find_text(fields, langs[1], place)
     if langs and set(langs) <= set(inside):
         return ("translation", langs[0]), ("translation", langs[1])
     if langs and set(langs) <= set(fields):
@@ -382,6 +473,20 @@ def _find_sides(
     raise CorpusError(
         f"has no {' and '.join(langs or ('source', 'target'))}, only {', '.join(inside or fields)}",
         "Say which two to take with --langs SRC-TGT, for example --langs de-en.",
+        path=place,
+    )
+
+
+def _find_text(fields: Mapping[str, Collection[str]], language: str, place: str) -> _Side:
+    """Where rows with these fields keep text of one language; "" stands for one not known."""
+    if language in fields.get("translation", ()):
+        return "translation", language
+    names = [name for name in (language, "text", "target") if name in fields]
+    if names:
+        return (names[0],)
+    raise CorpusError(
+        f"has no text, only {', '.join(fields.get('translation', ()) or fields)}",
+        "Say which to take with --langs, for example --langs en.",
         path=place,
     )
 
@@ -416,6 +521,8 @@ def _fields(schema: Any) -> dict[str, list[str]]:
 def _column(table: Any, side: _Side, place: str) -> list[str]:
     from pyarrow.compute import struct_field
 
+    if not side:
+        return [""] * len(table)
     values = table[side[0]]
     if len(side) > 1:
         values = struct_field(values, list(side[1:]))
@@ -463,11 +570,13 @@ def _read_tmx(path: Path, langs: Languages | None) -> Iterator[Pair]:
     for unit, _ in _elements(path, {"tu"}):
         variants = _tmx_variants(unit)
         seen.update(variants)
-        if not langs and not all(_is(code, source) or _is(code, target) for code in seen):
+        if not langs and not all(
+            same_language(code, source) or same_language(code, target) for code in seen
+        ):
             raise _say_langs(path, seen)
         yield Pair(_variant(variants, source), _variant(variants, target))
     for wanted in (source, target):
-        if not any(_is(code, wanted) for code in seen):
+        if not any(same_language(code, wanted) for code in seen):
             raise _say_langs(path, seen)
 
 
@@ -478,7 +587,7 @@ def _tmx_languages(path: Path) -> Languages:
     for element, _ in _elements(path, {"header", "tu"}):
         source = element.get("srclang", source)
         seen.update(_tmx_variants(element))
-        others = {code for code in seen if not _is(code, source)}
+        others = {code for code in seen if not same_language(code, source)}
         if len({_primary(code) for code in others}) == 1 and len(others) < len(seen):
             return _plain(source, others.pop())
         if others:
@@ -504,9 +613,9 @@ def _read_xliff(path: Path, langs: Languages | None) -> Iterator[Pair]:
         found = _xliff_codes(ancestors)
         langs = langs or found
         pair = Pair(_xliff_text(unit, "source"), _xliff_text(unit, "target"))
-        if _is(found[0], langs[0]) and _is(found[1], langs[1]):
+        if same_language(found[0], langs[0]) and same_language(found[1], langs[1]):
             yield pair
-        elif _is(found[0], langs[1]) and _is(found[1], langs[0]):
+        elif same_language(found[0], langs[1]) and same_language(found[1], langs[0]):
             yield Pair(pair.target, pair.source)
         else:
             raise _say_langs(path, found)
@@ -547,10 +656,10 @@ def _say_langs(path: Path, codes: Iterable[str]) -> CorpusError:
 
 
 def _variant(variants: Mapping[str, str], wanted: str) -> str:
-    return next((text for code, text in variants.items() if _is(code, wanted)), "")
+    return next((text for code, text in variants.items() if same_language(code, wanted)), "")
 
 
-def _is(code: str, wanted: str) -> bool:
+def same_language(code: str, wanted: str) -> bool:
     """Whether one code is a variety of the other: de-DE is de, pt-br is pt_BR, "" may be any."""
     one, other = (text.lower().replace("_", "-").split("-") for text in (code, wanted))
     shared = min(len(one), len(other))
@@ -700,7 +809,8 @@ def _choose_config(location: str, langs: Languages | None) -> str | None:
 
     if not Path(location).is_dir():
         _reach_hub(location)
-    pairs = (f"-{langs[0]}-{langs[1]}", f"-{langs[1]}-{langs[0]}") if langs else ()
+    both = langs and all(langs)
+    pairs = (f"-{langs[0]}-{langs[1]}", f"-{langs[1]}-{langs[0]}") if langs and both else ()
     names = get_dataset_config_names(location)
     return min((name for name in names if f"-{name}".endswith(pairs)), key=len, default=None)
 

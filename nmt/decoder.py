@@ -17,6 +17,7 @@ single steps. There are two arrangements of them:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
@@ -103,7 +104,7 @@ class _Advanced:
 # --- the decoder ---------------------------------------------------------------------------------
 
 
-class Decoder(nn.Module):
+class Decoder(nn.Module, ABC):
     """Recurrent layers over target embeddings, attention, and an output layer.
 
     A model is a decoder with something that gives it its first state, and a memory to attend to.
@@ -112,6 +113,14 @@ class Decoder(nn.Module):
     settings: ModelSettings
     target_embedding: nn.Embedding
     dropout_strength = 1.0  # how much of the settings' dropouts there is, in training
+
+    @abstractmethod
+    def encode(self, source: Tensor, lengths: Tensor, dropout: Dropout = NONE) -> Memory:
+        """Source ids [B, S] with EOS and padding, and their lengths [B] → Memory."""
+
+    @abstractmethod
+    def start(self, memory: Memory, dropout: Dropout = NONE) -> State:
+        """The first state, for each sentence of a memory."""
 
     def build_decoder(self) -> None:
         """Make all that stands above `target_embedding`."""
@@ -129,10 +138,26 @@ class Decoder(nn.Module):
         self.to_readout = nn.Linear(hidden + context, embedding)
         self.output = nn.Linear(embedding, self.target_embedding.num_embeddings)
 
+    def tie(self) -> None:
+        """Let the layers that `tied` names share one matrix."""
+        if self.settings.tied != "none":
+            self.output.weight = self.target_embedding.weight
+
     @property
     def layers(self) -> Sequence[Recurrent]:
         """The decoder's layers, lowest first."""
         return cast(Sequence[Recurrent], self.decoder)
+
+    def forward(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Tensor:
+        """Teacher forcing: source [B, S], its lengths [B], target_in [B, T] → logits [B, T, V]."""
+        logits: Tensor = self.output(self.readout(source, lengths, target_in))
+        return logits
+
+    def readout(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Tensor:
+        """The same up to the output layer: [B, T, E]."""
+        dropout = Dropout(self.settings, self.dropout_strength if self.training else 0.0)
+        memory = self.encode(source, lengths, dropout)
+        return self.decode(target_in, self.start(memory, dropout), memory, dropout)
 
     def decode(
         self, target_in: Tensor, state: State, memory: Memory, dropout: Dropout = NONE
@@ -227,6 +252,13 @@ class Decoder(nn.Module):
             for module in self.modules():
                 if isinstance(module, nn.Embedding):
                     module.weight[PAD] = 0
+
+
+def make_embedding(size: int, width: int) -> nn.Embedding:
+    """Not yet initialised: `nn.Embedding` would draw numbers that nobody uses, and drawing them on
+    the meta device imports a great part of torch."""
+    empty = torch.empty(size, width)
+    return cast(nn.Embedding, nn.Embedding.from_pretrained(empty, freeze=False, padding_idx=PAD))
 
 
 def embed(embedding: nn.Embedding, ids: Tensor, dropout: Dropout = NONE) -> Tensor:

@@ -12,10 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.choices import AlignmentUnit, DeviceName, Format, Mean, MetricName, PrecisionChoice
+from nmt.choices import (
+    AlignmentUnit,
+    DeviceName,
+    Format,
+    Mean,
+    MetricName,
+    PrecisionChoice,
+    Task,
+)
 from nmt.errors import SettingsError
 
 if TYPE_CHECKING:
+    from nmt.channel import NoisyChannel
     from nmt.checkpoint import Trained
     from nmt.config import Settings
     from nmt.formats import Layout
@@ -45,6 +54,9 @@ class Request:
     seed: int | None = None
     mbr: bool = False
     utility: MetricName | None = None  # of minimum Bayes risk
+    channel: Path | None = None  # a run of the other direction
+    lm: Path | None = None
+    weights: str | None = None  # of these two
     prefixed: bool = False  # lines have a second column, with what their translations begin with
     terms: Path | None = None
     format: Format = "text"
@@ -59,6 +71,11 @@ class Request:
         """How to draw, as far as it is asked for."""
         names = ("temperature", "top_k", "top_p", "seed")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    @property
+    def reranked(self) -> bool:
+        """Whether other models have a say."""
+        return self.channel is not None or self.lm is not None
 
     @property
     def watched(self) -> bool:
@@ -90,6 +107,19 @@ def check(request: Request) -> None:
     for name in request.draws if not request.sample else ():
         raise SettingsError(f"--{name.replace('_', '-')} needs --sample")
     _refuse(request.utility is not None and not request.mbr, "--utility needs --mbr")
+    _refuse(
+        request.weights is not None and not request.reranked, "--weights needs --channel or --lm"
+    )
+    _refuse(
+        request.reranked and request.mbr,
+        "--mbr and --channel or --lm both choose among the candidates",
+        "leave one of them out",
+    )
+    _refuse(
+        request.reranked and request.replace_unknown,
+        "--replace-unknown fills words in that --channel and --lm should have seen",
+        "leave one of them out",
+    )
     _refuse(
         request.mean is not None and len(request.runs) == 1,
         "--ensemble says how several runs decide together, and there is one",
@@ -124,19 +154,128 @@ def check(request: Request) -> None:
         refuse_unknown_kind(request.attention_plot)
 
 
-def load_runs(request: Request, models: ModelCache | None = None) -> list[Trained]:
-    """Read the runs, or take those that a warm process has read already."""
+def load_runs(
+    request: Request, models: ModelCache | None = None, task: Task | None = "translation"
+) -> list[Trained]:
+    """Read the runs, or take those that a warm process has read already.
+
+    Args:
+        task: what they must have learned; None: anything, but all of them the same.
+
+    Raises:
+        NmtError: a run cannot be read, or has learned something else.
+    """
     from nmt.checkpoint import load
     from nmt.device import open_device
 
     place = open_device(request.device, request.threads).torch
-    if models is None:
-        return [load(run, place) for run in request.runs]
-    return [models.recall(run, partial(load, run, place)) for run in request.runs]
+    runs = []
+    for run in request.runs:
+        read = partial(load, run, place)
+        runs.append(read() if models is None else models.recall(run, read))
+        refuse_other_task(runs[-1], task or runs[0].task)
+    return runs
 
 
-def make_translator(request: Request, members: Sequence[Trained]) -> Translator:
+def refuse_other_task(trained: Trained, task: Task) -> None:
+    """Raises RunError when a run has learned something else."""
+    from nmt.errors import RunError
+
+    run = trained.run.path
+    if trained.task == task:
+        return
+    if task == "translation":
+        raise RunError(
+            f"{run}: is a language model, and does not translate",
+            f"nmt sample {run} draws lines from it; nmt score and nmt evaluate judge text by it",
+        )
+    raise RunError(
+        f"{run}: translates, and is no language model",
+        f"nmt train --task lm makes one; nmt translate {run} --sample draws translations",
+    )
+
+
+def refuse_searching(request: Request, hypotheses: Path | None, output: Path | None) -> None:
+    """Raises SettingsError for what `nmt evaluate` cannot do with a language model."""
+    asked = {
+        "--hypotheses": hypotheses,
+        "--output": output,
+        "--beam": request.beam,
+        "--length-penalty": request.length_penalty,
+        "--set": request.assignments or None,
+        "--channel": request.channel,
+        "--lm": request.lm,
+    }
+    for option in (option for option, value in asked.items() if value is not None):
+        _refuse(
+            True,
+            f"{option} is about translations, and {request.runs[0]} is a language model",
+            f"leave {option} out",
+        )
+
+
+def load_channel(
+    request: Request, members: Sequence[Trained], models: ModelCache | None = None
+) -> NoisyChannel | None:
+    """The models that have a say beside the direct ones, and with what weights; None: there are
+    none.
+
+    Raises:
+        NmtError: a run cannot be read, has learned something else, or is of other languages.
+    """
+    from nmt import channel
+
+    if not request.reranked:
+        return None
+    direct = members[0]
+
+    def scorer(run: Path | None, task: Task) -> Translator | None:
+        if run is None:
+            return None
+        alone = Request(
+            runs=[run], precision=request.precision, device=request.device, threads=request.threads
+        )
+        (trained,) = load_runs(alone, models, task)
+        _refuse_languages(direct, trained)
+        return make_translator(alone, [trained])
+
+    reverse, language = scorer(request.channel, "translation"), scorer(request.lm, "lm")
+    names = channel.features_with(channel=reverse is not None, lm=language is not None)
+    weighing = channel.stored(direct.run.channel, names)
+    if request.weights is not None:
+        weighing = channel.given(request.weights, weighing)
+    return channel.NoisyChannel(reverse, language, weighing)
+
+
+def _refuse_languages(direct: Trained, other: Trained) -> None:
+    """A model of other languages knows nothing of these translations."""
+    from nmt.corpus import same_language
+
+    if direct.manifest.languages is None or other.manifest.languages is None:
+        return
+    run, (source, target) = other.run.path, direct.manifest.languages
+    first, second = other.manifest.languages
+    if other.task == "lm":
+        _refuse(
+            not same_language(second, target),
+            f"{run} is a language model of {second}, and {direct.run.path} writes {target}",
+            f"--lm wants one of {target}",
+        )
+        return
+    _refuse(
+        not (same_language(first, target) and same_language(second, source)),
+        f"{run} translates {first}-{second}, and {direct.run.path} {source}-{target}",
+        f"--channel wants a run of the other direction: {target}-{source}",
+    )
+
+
+def make_translator(
+    request: Request, members: Sequence[Trained], channel: NoisyChannel | None = None
+) -> Translator:
     """What searches as requested: one run, or several of which the first one's settings count.
+
+    Args:
+        channel: what ranks the candidates (`load_channel`).
 
     Raises:
         NmtError: these models, or their settings, do not allow it.
@@ -150,7 +289,8 @@ def make_translator(request: Request, members: Sequence[Trained]) -> Translator:
     from nmt.translate import Translator
 
     first = members[0]
-    settings = settings_from(flat(first.settings), _asked(request))
+    tuned = {"translate.beam": channel.weighing.beam} if channel and channel.weighing.beam else {}
+    settings = settings_from(flat(first.settings), tuned, _asked(request))
     _check_models(request, members, settings)
     several = len(members) > 1
     return Translator(
@@ -160,13 +300,14 @@ def make_translator(request: Request, members: Sequence[Trained]) -> Translator:
             settings.translate,
             attention=request.watched or request.format == "jsonl",
             unknown=request.replace_unknown,
-            best=request.n_best,
+            best=0 if channel else request.n_best,
             sampling=Sampling(**request.draws) if request.sample else None,
         ),
         settings.data.max_length,
         precision_for([member.model for member in members], request.precision),
         Terminology.read(request.terms) if request.terms else None,
         METRICS[request.utility or "chrf"] if request.mbr else None,
+        channel,
     )
 
 

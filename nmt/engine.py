@@ -18,11 +18,10 @@ from torch import Tensor
 
 from nmt.batches import SHORTEST, pad_sources, rounded
 from nmt.choices import Precision
-from nmt.decoder import Step
+from nmt.decoder import Decoder, Step
 from nmt.device import autocast
 from nmt.ensemble import Ensemble
 from nmt.inference import arranged
-from nmt.model import Seq2Seq
 from nmt.search import Guide, Hypothesis, Searchable, SearchOptions, force, sample, search
 from nmt.subwords import Ids
 
@@ -44,14 +43,14 @@ class _Model(Searchable[Any, Any], Protocol):
 class Engine:
     """A model made ready for search."""
 
-    def __init__(self, model: Seq2Seq | Ensemble[Seq2Seq], precision: Precision) -> None:
+    def __init__(self, model: Decoder | Ensemble[Decoder], precision: Precision) -> None:
         models = model.models if isinstance(model, Ensemble) else [model]
         stepping = [arranged(each, precision) for each in models]
         self.device = next(models[0].parameters()).device
         self._model: _Model = (
             Ensemble(stepping, model.mean) if isinstance(model, Ensemble) else stepping[0]
         )
-        plain = any(isinstance(each, Seq2Seq) for each in stepping)
+        plain = any(isinstance(each, Decoder) for each in stepping)
         self._precision = precision if plain else "fp32"  # what is arranged has it in itself
         # The smallest product of a step is attention over a memory of SHORTEST positions.
         narrowest = min(each.settings.hidden for each in models)
@@ -65,13 +64,15 @@ class Engine:
         sources: Sequence[Ids],
         options: SearchOptions,
         guides: Sequence[Guide | None] = (),
+        keys: Sequence[Sequence[int]] = (),
     ) -> list[list[Hypothesis]]:
         """What is found, or drawn, for each source, best first.
 
         Args:
             guides: what the hypotheses of each source are held to.
+            keys: what draws follow from beside the seed; the sources themselves where not given.
         """
-        held = guides or [None] * len(sources)
+        held, keys = guides or [None] * len(sources), keys or sources
         together = max(1, _ROWS // options.beam)
         batches: list[list[int]] = []
         for same in _of_one_width(sources):
@@ -79,7 +80,12 @@ class Engine:
             batches += [rows[at : at + together] for at in range(0, len(rows), together)]
 
         def found(rows: list[int]) -> list[list[Hypothesis]]:
-            return self._search([sources[i] for i in rows], options, [held[i] for i in rows])
+            return self._search(
+                [sources[i] for i in rows],
+                options,
+                [held[i] for i in rows],
+                [keys[i] for i in rows],
+            )
 
         return self._in_batches(batches, found, self._at_once(sources, options))
 
@@ -142,15 +148,20 @@ class Engine:
 
     @torch.inference_mode()
     def _search(
-        self, sources: Sequence[Ids], options: SearchOptions, guides: Sequence[Guide | None]
+        self,
+        sources: Sequence[Ids],
+        options: SearchOptions,
+        guides: Sequence[Guide | None],
+        keys: Sequence[Sequence[int]],
     ) -> list[list[Hypothesis]]:
-        filled = [*sources, *[sources[0]] * (self._fewest - len(sources))]
+        company = self._fewest - len(sources)
+        filled = [*sources, *[sources[0]] * company]
         with autocast(self.device, self._precision):
             memory = self._encode(filled)
             if options.sampling is None:
                 found = search(self, memory, options, self._fewest, guides)
             else:
-                noise = _noise(filled, options, options.sampling.seed)
+                noise = _noise(filled, options, [*keys, *[keys[0]] * company])
                 found = sample(self, memory, options, noise, self._fewest, guides)
         return found[: len(sources)]
 
@@ -187,9 +198,10 @@ def _in_order(batches: Sequence[list[int]], results: Iterator[list[T]]) -> list[
     return [by_row[row] for row in range(len(by_row))]
 
 
-def _noise(sources: Sequence[Ids], options: SearchOptions, seed: int) -> Tensor:
-    """What is drawn by: it follows from the seed and the sentence, whatever its batch."""
+def _noise(sources: Sequence[Ids], options: SearchOptions, keys: Sequence[Sequence[int]]) -> Tensor:
+    """What is drawn by: it follows from the seed and a sentence's key, whatever its batch."""
+    seed = options.sampling.seed if options.sampling else 0
     lengths = torch.tensor([len(ids) + 1 for ids in sources])
     shape = (int(options.longest(lengths).max()), options.beam)
-    drawn = [np.random.default_rng([seed, *ids]).random(shape, np.float32) for ids in sources]
+    drawn = [np.random.default_rng([seed, *ids]).random(shape, np.float32) for ids in keys]
     return torch.from_numpy(np.stack(drawn)).transpose(1, 2)

@@ -19,13 +19,12 @@ from torch import Tensor
 
 from nmt.checkpoint import Trained
 from nmt.choices import Mean
-from nmt.decoder import State, Step
+from nmt.decoder import Decoder, State, Step
 from nmt.errors import RunError
-from nmt.model import Seq2Seq
 
 
 class Member(Protocol):
-    """A `Seq2Seq`, as it is or arranged for stepping (nmt.inference)."""
+    """A model, as it is or arranged for stepping (nmt.inference)."""
 
     def encode(self, source: Tensor, lengths: Tensor, /) -> Any: ...
 
@@ -95,7 +94,7 @@ class Ensemble(Generic[M]):
         return torch.logsumexp(every, dim=0) - math.log(len(log_probabilities))
 
 
-def ensemble_of(members: Sequence[Trained], mean: Mean) -> Ensemble[Seq2Seq]:
+def ensemble_of(members: Sequence[Trained], mean: Mean) -> Ensemble[Decoder]:
     """Several runs as one model.
 
     Raises:

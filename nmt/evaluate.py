@@ -16,11 +16,12 @@ from sacrebleu.metrics.ter import TER
 from nmt.batches import Batch, grouped
 from nmt.clean import is_blank
 from nmt.corpus import Pair, read_lines
+from nmt.decoder import Decoder
 from nmt.device import autocast
 from nmt.errors import CorpusError
 from nmt.loss import Loss, cross_entropy
-from nmt.model import Seq2Seq
-from nmt.subwords import Ids, Vocabulary
+from nmt.subwords import Ids, Subwords, Vocabulary
+from nmt.words import words
 
 _NAMES = {"bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
 _TOKENS = 2_000  # target subwords whose perplexity is computed together
@@ -48,7 +49,7 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
     return float(BLEU().corpus_score(list(hypotheses), [list(references)]).score)
 
 
-def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+def batch_loss(model: Decoder, batch: Batch, smoothing: float) -> Loss:
     """The summed loss of a batch's target tokens: the output layer sees no padding."""
     readout = model.readout(batch.source, batch.source_lengths, batch.target_in)
     return cross_entropy(
@@ -60,7 +61,7 @@ def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
     )
 
 
-def perplexity(model: Seq2Seq, batches: Iterable[Batch], precision: str = "fp32") -> float:
+def perplexity(model: Decoder, batches: Iterable[Batch], precision: str = "fp32") -> float:
     """exp of the mean −log p of the target subwords, EOS included, by a model in eval mode."""
     found = likelihoods(model, batches, precision)
     return perplexity_of(sum(loss for loss, _ in found), sum(tokens for _, tokens in found))
@@ -68,7 +69,7 @@ def perplexity(model: Seq2Seq, batches: Iterable[Batch], precision: str = "fp32"
 
 @torch.inference_mode()
 def likelihoods(
-    model: Seq2Seq, batches: Iterable[Batch], precision: str = "fp32"
+    model: Decoder, batches: Iterable[Batch], precision: str = "fp32"
 ) -> list[tuple[float, int]]:
     """Summed −log p, and the number of target subwords, of each batch."""
     device = next(model.parameters()).device
@@ -86,6 +87,65 @@ def perplexity_of(likelihood: float, tokens: int) -> float:
         return math.nan
     mean = likelihood / tokens
     return math.exp(mean) if mean < 700 else math.inf
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """What a language model gives to a text."""
+
+    nats: float  # −log p of all of it, with the end of each line
+    subwords: int
+    words: int  # runs of letters and digits, and single symbols (nmt.words)
+    lines: int
+
+    @property
+    def perplexity(self) -> float:
+        """Per subword, the end of a line counted as one."""
+        return perplexity_of(self.nats, self.subwords + self.lines)
+
+    @property
+    def perplexity_per_word(self) -> float:
+        """Per word, the end of a line counted as one: the same for whatever subwords."""
+        return perplexity_of(self.nats, self.words + self.lines)
+
+    def as_rows(self) -> list[tuple[str, ...]]:
+        """Name, number, and what it means."""
+        return [
+            ("perplexity", f"{self.perplexity:.3f}", "per subword, the end of each line included"),
+            (
+                "perplexity",
+                f"{self.perplexity_per_word:.3f}",
+                "per word or punctuation mark, the end of each line included",
+            ),
+            ("nats", f"{self.nats:.1f}", "−log p of the whole text"),
+            ("subwords", f"{self.subwords}", ""),
+            ("words", f"{self.words}", "punctuation marks included"),
+            ("sentences", f"{self.lines}", "lines that are not blank"),
+        ]
+
+    def as_record(self) -> dict[str, object]:
+        """The same, for programs."""
+        return {
+            "perplexity": self.perplexity,
+            "perplexity_per_word": self.perplexity_per_word,
+            "nats": self.nats,
+            "subwords": self.subwords,
+            "words": self.words,
+            "sentences": self.lines,
+        }
+
+
+def likelihood(model: Decoder, lines: Sequence[str], subwords: Subwords) -> Likelihood:
+    """What a language model in eval mode gives to lines; blank ones are passed over."""
+    filled = [line for line in lines if not is_blank(line)]
+    ids = subwords.encode(filled)
+    found = likelihoods(model, grouped([[]] * len(ids), ids, _TOKENS))
+    return Likelihood(
+        nats=math.fsum(loss for loss, _ in found),
+        subwords=sum(map(len, ids)),
+        words=sum(len(words(line)) for line in filled),
+        lines=len(filled),
+    )
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,9 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Sample:
-    """A validation sentence and what became of it."""
+    """A validation sentence and what became of it, or a line that a language model drew."""
 
-    source: str
+    source: str  # the source and the reference of mere text are ""
     translation: str
     reference: str
 
@@ -53,7 +53,7 @@ class Validated:
     step: int
     epoch: float
     perplexity: float
-    bleu: float
+    bleu: float  # nan of a language model
     best: bool  # whether these are the weights to keep
     took: float  # seconds
     seconds: float

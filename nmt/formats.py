@@ -65,6 +65,8 @@ class Layout:
             "coverage": coverage(candidate.attention) if candidate.attention else None,
             "suspect": self._suspect(source, candidate),
         }
+        if candidate.features:
+            facts["features"] = dict(candidate.features)
         return facts | ({} if self.align == "none" else {"alignment": self._alignment(candidate)})
 
     def _suspect(self, source: str, candidate: Candidate) -> list[str]:
@@ -85,21 +87,22 @@ class Layout:
 
 @dataclass(frozen=True)
 class ScoreLayout:
-    """How the scores of known translations are written."""
+    """How the scores of known translations, or of lines, are written."""
 
     form: Format = "text"
     tokens: bool = False  # the log-probability of each subword too
+    one_sided: bool = False  # whether it is text that was scored, and there are no sources
 
     def line(self, pair: Pair, found: Hypothesis, vocabulary: Vocabulary) -> str:
-        """What is written for a pair."""
+        """What is written for a pair, or a line."""
         each = []
         if self.tokens:
             pieces = [*vocabulary.target.pieces(found.ids), "</s>"]
             each = list(zip(pieces, found.token_log_probabilities, strict=True))
         if self.form == "jsonl":
+            text = {"text": pair.target} if self.one_sided else pair._asdict()
             record: dict[str, object] = {
-                "source": pair.source,
-                "target": pair.target,
+                **text,
                 "score": found.score,
                 "log_probability": found.log_probability,
             }

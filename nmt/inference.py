@@ -1,6 +1,6 @@
 """A trained model arranged for stepping on a CPU: the same four verbs in a fraction of the time.
 
-Nothing is learnt and nothing decided here: the weights of a `Seq2Seq` are laid out for search.
+Nothing is learnt and nothing decided here: the weights of a model are laid out for search.
 
     - what a subword adds to the first layer's gates stands in a table
     - a layer's gates come of one product, its weights packed for oneDNN
@@ -29,10 +29,9 @@ from nmt.attention import MultiHead
 from nmt.cells import Recurrent
 from nmt.choices import Precision, PrecisionChoice
 from nmt.config import ModelSettings
-from nmt.decoder import Memory, State, Step
+from nmt.decoder import Decoder, Memory, State, Step
 from nmt.device import autocast
 from nmt.errors import SettingsError
-from nmt.model import Seq2Seq
 
 _LARGEST_TABLE = 1 << 26  # numbers in the table of subwords; more are computed when needed
 _VECTORS = 32  # float32 numbers that torch takes at once, or a multiple of them
@@ -46,12 +45,12 @@ _UNDERSTOOD = {
 }
 
 
-def arranged(model: Seq2Seq, precision: Precision) -> Seq2Seq | Arranged:
+def arranged(model: Decoder, precision: Precision) -> Decoder | Arranged:
     """The model laid out for this precision; the model itself where that cannot be done."""
     return model if _obstacle(model) else Arranged(model, precision)
 
 
-def precision_for(models: Sequence[Seq2Seq], choice: PrecisionChoice) -> Precision:
+def precision_for(models: Sequence[Decoder], choice: PrecisionChoice) -> Precision:
     """The arithmetic of a search with these models.
 
     `auto` is the fastest that costs no quality to speak of (docs/performance.md): 8-bit integers
@@ -70,7 +69,7 @@ def precision_for(models: Sequence[Seq2Seq], choice: PrecisionChoice) -> Precisi
     return "fp32" if obstacle else "int8"
 
 
-def _obstacle(model: Seq2Seq) -> str:
+def _obstacle(model: Decoder) -> str:
     """Why a model cannot be arranged, if so: it is on a GPU, or a setting that the arrangement
     knows nothing of is not at its default."""
     device = next(model.parameters()).device.type
@@ -84,10 +83,10 @@ def _obstacle(model: Seq2Seq) -> str:
 
 
 class Arranged:
-    """What search knows of a model, for a `Seq2Seq` on a CPU whose weights no longer change."""
+    """What search knows of a model, for one on a CPU whose weights no longer change."""
 
     @torch.inference_mode()
-    def __init__(self, model: Seq2Seq, precision: Precision) -> None:
+    def __init__(self, model: Decoder, precision: Precision) -> None:
         self._model = model
         # What integers do not suit: a layer norm and several heads' output have no bound.
         floating: Precision = "bf16" if precision != "fp32" and _has_bfloat16() else "fp32"
@@ -123,7 +122,7 @@ class Arranged:
         )
 
     def step(self, tokens: Tensor, state: State, memory: Memory) -> Step[State]:
-        """Logits after one more token a row, as `Seq2Seq.step`."""
+        """Logits after one more token a row, as `Decoder.step`."""
         outputs, first = self._first.step(self._table(tokens), state.layers[0])
         context, attention = self._attend(outputs, memory)
         after = [first]

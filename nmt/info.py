@@ -12,12 +12,14 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from nmt.checkpoint import Run, read_config
+from nmt.choices import Task
 from nmt.config import flat
 from nmt.curves import Column, Curves
 from nmt.errors import RunError
 from nmt.manifest import Manifest
 
 _MILLION_BYTES = 1_000_000
+_TASKS: dict[Task, str] = {"translation": "translation", "lm": "language model"}
 _SECTIONS = ("model", "data", "training", "scores", "settings")
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -42,7 +44,7 @@ def describe(path: Path) -> dict[str, dict[str, Any]]:
     settings = read_config(run)
     manifest = Manifest.load(path)
     return {
-        "model": _model(run),
+        "model": {"task": _TASKS[manifest.task], **_model(run)},
         "data": _data(manifest),
         "scores": _scores(run),
         "settings": flat(settings),
@@ -67,14 +69,14 @@ def _model(run: Run) -> dict[str, Any]:
 
 
 def _data(manifest: Manifest) -> dict[str, Any]:
-    languages = "-".join(manifest.languages) if manifest.languages else "unknown"
+    languages = "-".join(filter(None, manifest.languages or ())) or "unknown"
     left_out = ", ".join(f"{n} {why}" for why, n in manifest.train.left_out.items()) or "none"
     return {
         "languages": languages,
         "corpus": "; ".join(corpus["name"] for corpus in manifest.inputs.values()),
-        "training pairs": manifest.train.kept,
+        f"training {manifest.unit}s": manifest.train.kept,
         "left out": left_out,
-        "validation pairs": manifest.valid.kept,
+        f"validation {manifest.unit}s": manifest.valid.kept,
         "subwords": manifest.vocabulary["source"]
         if manifest.settings["joint_vocab"]
         else f"{manifest.vocabulary['source']} and {manifest.vocabulary['target']}",
@@ -91,6 +93,7 @@ def _scores(run: Run) -> dict[str, Any]:
     return {
         f"validation {key}" if key in ("bleu", "perplexity") else key: v
         for key, v in scores.items()
+        if v is not None
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from nmt.choices import Task
 from nmt.errors import RunError
 
 FORMAT = 1
@@ -35,7 +36,7 @@ class Manifest:
 
     format: int
     nmt: str
-    languages: tuple[str, str] | None
+    languages: tuple[str, str] | None  # source and target; the source of mere text is ""
     inputs: Inputs  # the corpora by their part: "train", "valid"
     train: Counts
     valid: Counts
@@ -43,6 +44,17 @@ class Manifest:
     lengths: dict[str, dict[str, float]]  # of the training pairs in subwords: mean, longest
     vocabulary: dict[str, int]  # subwords a side
     settings: dict[str, Any]  # the data settings
+
+    @property
+    def task(self) -> Task:
+        """What it was prepared for; what old manifests do not say is translation."""
+        task: Task = self.settings.get("task", "translation")
+        return task
+
+    @property
+    def unit(self) -> str:
+        """What its rows are, for people."""
+        return "line" if self.task == "lm" else "pair"
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:

@@ -3,14 +3,12 @@
 Search knows a model only by four verbs: `encode(source) -> Memory`, `start(memory) -> State`,
 `step(tokens, state, memory) -> Step`, and `select(rows)` of Memory and State. Training uses
 `readout`, the teacher-forced pass over whole sequences. What happens at the decoder's side of the
-bridge is in `nmt.decoder`.
+bridge is in `nmt.decoder`; a decoder without an encoder is in `nmt.language_model`.
 
     B batch, S source length, T target length, E embedding, H hidden, V vocabulary
 """
 
 from __future__ import annotations
-
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +16,7 @@ from torch import Tensor, nn
 from nmt import cells
 from nmt.cells import Bidirectional, Unidirectional
 from nmt.config import ModelSettings
-from nmt.decoder import Decoder, Memory, State, embed
+from nmt.decoder import Decoder, Memory, State, embed, make_embedding
 from nmt.dropout import NONE, Dropout
 from nmt.stack import connections, norms, stream_sizes
 from nmt.subwords import PAD
@@ -30,8 +28,8 @@ class Seq2Seq(Decoder):
     def __init__(self, settings: ModelSettings, source_size: int, target_size: int) -> None:
         super().__init__()
         self.settings = settings
-        self.source_embedding = _embedding(source_size, settings.embedding)
-        self.target_embedding = _embedding(target_size, settings.embedding)
+        self.source_embedding = make_embedding(source_size, settings.embedding)
+        self.target_embedding = make_embedding(target_size, settings.embedding)
         self._build_encoder()
         parts = settings.decoder_layers * cells.state_parts(settings.cell)
         self.bridge = nn.Linear(settings.hidden, parts * settings.hidden)
@@ -50,23 +48,11 @@ class Seq2Seq(Decoder):
 
     def tie(self) -> None:
         """Let the layers that `tied` names share one matrix."""
-        if self.settings.tied != "none":
-            self.output.weight = self.target_embedding.weight
+        super().tie()
         if self.settings.tied == "all":
             self.source_embedding.weight = self.target_embedding.weight
 
-    # --- whole sequences ------------------------------------------------------------------------
-
-    def forward(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Tensor:
-        """Teacher forcing: source [B, S], its lengths [B], target_in [B, T] → logits [B, T, V]."""
-        logits: Tensor = self.output(self.readout(source, lengths, target_in))
-        return logits
-
-    def readout(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Tensor:
-        """The same up to the output layer: [B, T, E]."""
-        dropout = Dropout(self.settings, self.dropout_strength if self.training else 0.0)
-        memory = self.encode(source, lengths, dropout)
-        return self.decode(target_in, self.start(memory, dropout), memory, dropout)
+    # --- the encoder ----------------------------------------------------------------------------
 
     def encode(self, source: Tensor, lengths: Tensor, dropout: Dropout = NONE) -> Memory:
         """Source ids [B, S] with EOS and padding → Memory."""
@@ -111,13 +97,6 @@ class Seq2Seq(Decoder):
         fed = parts.new_zeros(rows, settings.embedding) if settings.input_feeding else None
         covered = torch.zeros_like(memory.padding[:, 0]) if settings.coverage else None
         return State(layers, fed, covered)
-
-
-def _embedding(size: int, width: int) -> nn.Embedding:
-    """Not yet initialised: `nn.Embedding` would draw numbers that nobody uses, and drawing them on
-    the meta device imports a great part of torch."""
-    empty = torch.empty(size, width)
-    return cast(nn.Embedding, nn.Embedding.from_pretrained(empty, freeze=False, padding_idx=PAD))
 
 
 def _encoder_layer(settings: ModelSettings, inputs: int) -> nn.Module:

@@ -38,6 +38,13 @@ Quiet = Annotated[
 Debug = Annotated[bool, typer.Option(callback=_set_debug, help="Show tracebacks.")]
 Device = Annotated[choices.DeviceName, typer.Option(help="Where to compute.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
+Task = Annotated[
+    choices.Task | None,
+    typer.Option(
+        help="lm: a language model of text of one language; CORPUS and --valid are then plain "
+        "files, or the target side of what holds pairs.  [default: translation]"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 # --- runs and corpora ---------------------------------------------------------------------------
@@ -68,9 +75,13 @@ Valid = Annotated[
     typer.Option(metavar="CORPUS", help="Validation pairs: a corpus; give it twice for two files."),
 ]
 Langs = Annotated[
-    str | None, typer.Option(metavar="SRC-TGT", help="Languages, for formats that hold several.")
+    str | None,
+    typer.Option(
+        metavar="SRC-TGT",
+        help="Languages, for formats that hold several; the one of a language model.",
+    ),
 ]
-Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the translations go.")]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the results go.")]
 
 # --- settings and training ----------------------------------------------------------------------
 
@@ -149,17 +160,17 @@ Ensemble = Annotated[
 ]
 Sample = Annotated[bool, typer.Option("--sample", help="Draw from the model instead of searching.")]
 Temperature = Annotated[
-    float | None, typer.Option(min=0.01, help="Of --sample: below 1 is more cautious.")
+    float | None, typer.Option(min=0.01, help="Of drawing: below 1 is more cautious.")
 ]
 TopK = Annotated[
-    int | None, typer.Option(min=1, help="Of --sample: only the likeliest so many subwords.")
+    int | None, typer.Option(min=1, help="Of drawing: only the likeliest so many subwords.")
 ]
 TopP = Annotated[
     float | None,
-    typer.Option(min=0.01, max=1.0, help="Of --sample: only the likeliest that make up this."),
+    typer.Option(min=0.01, max=1.0, help="Of drawing: only the likeliest that make up this."),
 ]
 DrawingSeed = Annotated[
-    int | None, typer.Option("--seed", min=0, help="Of --sample: another seed, other draws.")
+    int | None, typer.Option("--seed", min=0, help="Of drawing: another seed, other draws.")
 ]
 Mbr = Annotated[
     bool,
@@ -173,12 +184,41 @@ Utility = Annotated[
     choices.MetricName | None,
     typer.Option(help="Of --mbr: what likeness is.  [default: chrf]"),
 ]
+Channel = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN", help="Rank candidates also by a run of the other direction (noisy channel)."
+    ),
+]
+LanguageModel = Annotated[
+    Path | None,
+    typer.Option("--lm", metavar="RUN", help="Rank candidates also by a language model."),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME=VALUE,...",
+        help="Of --channel and --lm: weights of channel, lm and length instead of those that "
+        "nmt tune found.",
+    ),
+]
 PrefixColumn = Annotated[
     bool, typer.Option("--prefix-column", help="Lines are SOURCE, TAB, how the translation begins.")
 ]
 Terms = Annotated[
     Path | None,
     typer.Option(metavar="FILE.tsv", help="SOURCE, TAB, TARGET: words that must be translated so."),
+]
+
+# --- drawing lines of a language model ----------------------------------------------------------
+
+Prompt = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="What every line begins with, to the letter.")
+]
+Count = Annotated[int, typer.Option("--count", "-n", min=1, help="Lines drawn.")]
+MaxLength = Annotated[
+    int | None,
+    typer.Option(min=1, help="Subwords a line may have.  [default: the run's data.max_length]"),
 ]
 
 # --- translating: looking closely ---------------------------------------------------------------
@@ -231,5 +271,9 @@ Rerank = Annotated[
     typer.Option("--rerank", help="Tune weights of length and coverage by error rate (MERT)."),
 ]
 Beams = Annotated[
-    str | None, typer.Option(metavar="N,N,...", help="The beams to try.  [default: 1,2,3,5,8,12]")
+    str | None,
+    typer.Option(
+        metavar="N,N,...",
+        help="The beams to try.  [default: 1,2,3,5,8,12; with --channel or --lm 5,10,20]",
+    ),
 ]

@@ -83,12 +83,9 @@ class Planner:
         if beginning and beginning.longest > room:
             why = f"the prefix has {beginning.longest} subwords and a translation at most {room}"
             return Plan(line, (), prefix, (f"{why}; it is written as it is",))
-        whole = len(sources) == 1
-        texts = [line]
-        if not whole:
-            texts = [text_of(part) for part in surfaces_of(line, sources, self.vocabulary.source)]
+        texts = texts_of(line, sources, self.vocabulary.source)
         pieces: list[Piece] = []
-        unmet = [] if whole else self._cut_terms(line, texts)
+        unmet = self._cut_terms(line, texts) if len(texts) > 1 else []
         for source, text in zip(sources, texts, strict=True):
             begins = None if pieces else beginning
             phrases, left_out = self._phrases(text, source, begins)
@@ -150,6 +147,13 @@ def split_long(ids: Ids, longest: int, subwords: Subwords) -> list[Ids]:
         pieces.append(ids[begin:end])
         begin = end
     return [*pieces, ids[begin:]]
+
+
+def texts_of(line: str, sources: Sequence[Ids], subwords: Subwords) -> list[str]:
+    """What each piece of a line says."""
+    if len(sources) == 1:
+        return [line]
+    return [text_of(part) for part in surfaces_of(line, sources, subwords)]
 
 
 def surfaces_of(line: str, sources: Sequence[Ids], subwords: Subwords) -> list[tuple[str, ...]]:

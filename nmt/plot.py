@@ -282,8 +282,9 @@ def _told(name: str, curves: Curves) -> str:
     if curves.best is None:
         return name
     scores = curves.validation
+    quality = scores["bleu"][curves.best]
     return (
-        f"{name}: BLEU {scores['bleu'][curves.best]:.1f}, "
+        f"{name}: {'' if np.isnan(quality) else f'BLEU {quality:.1f}, '}"
         f"perplexity {scores['perplexity'][curves.best]:.2f} "
         f"at step {scores['step'][curves.best]:,.0f}"
     )

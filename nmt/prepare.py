@@ -1,7 +1,8 @@
 """A corpus becomes a folder of memory-mapped Arrow tables, a subword model and a manifest.
 
     DIR/manifest.json             what was read, kept and left out, and from which bytes
-    DIR/train.arrow, valid.arrow  source, target (text), source_ids, target_ids
+    DIR/train.arrow, valid.arrow  source, target (text), source_ids, target_ids; the source of
+                                  mere text, for a language model, is empty
     DIR/subwords*.model           SentencePiece
 
 The text is read twice: once to count and to sample lines for the subword model, once to encode,
@@ -25,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from nmt import __version__
-from nmt.clean import EMPTY, TOO_LONG, clean
+from nmt.clean import TOO_LONG, clean
 from nmt.config import Settings
 from nmt.corpus import Corpus, Pair
 from nmt.errors import CorpusError, RunError
@@ -109,7 +110,8 @@ class Preparation:
         left_out: Counter[str] = Counter()
         lowest, sample = _Lowest(_SURVEYED), _Sample(_SAMPLE, self.seed)
         pairs, size, size_read = 0, self.corpus.size(), 0
-        for block in blocks(clean(self.corpus.pairs(), left_out), _BLOCK):
+        kept = clean(self.corpus.pairs(), left_out, self.corpus.one_sided)
+        for block in blocks(kept, _BLOCK):
             lines = _lines(block)
             lowest.add(_hashes(lines, self.seed))
             sample.add(block)
@@ -140,7 +142,13 @@ class Preparation:
             [pair.target for pair in survey.sample],
             settings.data,
         )
-        encode = Encoder(vocabulary, settings.data.max_length, self.seed, survey.threshold)
+        encode = Encoder(
+            vocabulary,
+            settings.data.max_length,
+            self.seed,
+            survey.threshold,
+            self.corpus.one_sided,
+        )
         workers = min(threads, _WORKERS) if survey.read > _ALONE else 1
         with replacing_folder(folder) as beside:
             with Split(beside / "train.arrow") as train, Split(beside / "valid.arrow") as valid:
@@ -274,17 +282,20 @@ class Encoder:
     max_length: int
     seed: int
     threshold: int  # of the hashes of held-out pairs
+    one_sided: bool = False  # whether no pair has a source
 
     def __call__(self, block: list[Pair]) -> tuple[Part, Part]:
         """Those to train on, and those held out."""
         left_out: Counter[str] = Counter()
-        pairs = list(clean(block, left_out))
+        pairs = list(clean(block, left_out, self.one_sided))
         source_ids = self.vocabulary.source.encode([pair.source for pair in pairs])
         target_ids = self.vocabulary.target.encode([pair.target for pair in pairs])
-        fits = self._fits(source_ids) & self._fits(target_ids)
+        fits = self._fits(target_ids)
+        if not self.one_sided:
+            fits &= self._fits(source_ids)
         held_out = _hashes(_lines(pairs), self.seed) < self.threshold
 
-        def part(chosen: np.ndarray, blank: int) -> Part:
+        def part(chosen: np.ndarray, blank: dict[str, int]) -> Part:
             rows = np.flatnonzero(chosen & fits).tolist()
             columns = [
                 pa.array([pairs[row].source for row in rows], pa.string()),
@@ -293,11 +304,9 @@ class Encoder:
                 _lists([target_ids[row] for row in rows]),
             ]
             too_long = int(np.sum(chosen & ~fits))
-            return Part(
-                pa.record_batch(columns, schema=_SCHEMA), {EMPTY: blank, TOO_LONG: too_long}
-            )
+            return Part(pa.record_batch(columns, schema=_SCHEMA), {**blank, TOO_LONG: too_long})
 
-        return part(~held_out, left_out[EMPTY]), part(held_out, 0)
+        return part(~held_out, left_out), part(held_out, {})
 
     def _fits(self, ids: list[Ids]) -> np.ndarray:
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
@@ -465,6 +474,10 @@ class PreparedPairs(Corpus):
             rows = np.arange(start, min(start + _BLOCK, len(table)))
             yield from map(Pair, table.text("source", rows), table.text("target", rows))
 
+    @property
+    def one_sided(self) -> bool:
+        return Manifest.load(self.folder).task == "lm"
+
     def fingerprint(self) -> str:
         return identity(self.folder)
 
@@ -494,8 +507,9 @@ def _refuse_other_order(corpus: Corpus, valid: Corpus | None) -> None:
 
 def _refuse_tiny(corpus: Corpus, pairs: int, distinct: int) -> None:
     if distinct < _FEWEST:
+        what = "lines with text" if corpus.one_sided else "pairs with text on both sides"
         raise CorpusError(
-            f"{corpus.name}: {pairs} pairs with text on both sides, {distinct} of them distinct: "
+            f"{corpus.name}: {pairs} {what}, {distinct} of them distinct: "
             f"too few to learn from (at least {_FEWEST} are needed)",
             "are these the right files? if so, add sentences",
         )
@@ -511,5 +525,5 @@ def _refuse_nothing_kept(corpus: Corpus, train: Counts, other: Corpus, valid: Co
                 ", ".join(f"{n} {reason}" for reason, n in counts.left_out.items()) or "none chosen"
             )
             raise CorpusError(
-                f"{name}: no pair is left to {use} ({why})", "look at the files, or give --valid"
+                f"{name}: nothing is left to {use} ({why})", "look at the files, or give --valid"
             )

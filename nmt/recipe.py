@@ -69,8 +69,14 @@ _STEPS_A_SECOND, _STEPS_OF_A_GPU = 4, 40  # guesses, for a training that is give
 
 def implied_choices(asked: Mapping[str, Any]) -> list[Choice]:
     """Settings that follow from others alone."""
-    choices = []
-    if not read(asked).data.joint_vocab:
+    choices, data = [], read(asked).data
+    if data.task == "lm":
+        choices += [
+            Choice("model.attention", "none", "a language model has nothing to attend to"),
+            Choice("model.tied", "target", "there is no source"),
+            Choice("train.best_by", "perplexity", "nothing is translated"),
+        ]
+    elif not data.joint_vocab:
         choices.append(
             Choice("model.tied", "target", "the two sides have vocabularies of their own")
         )
@@ -79,19 +85,20 @@ def implied_choices(asked: Mapping[str, Any]) -> list[Choice]:
 
 def data_choices(survey: Survey, asked: Mapping[str, Any]) -> list[Choice]:
     """Settings of the preparation that follow from the corpus's size and writing."""
-    pairs = survey.pairs
+    pairs, unit = survey.pairs, "lines" if read(asked).data.task == "lm" else "pairs"
     size = next(size for most, size in (*_VOCABULARIES, *_VOCABULARIES_ABOVE) if pairs <= most)
     characters = len({c for pair in survey.sample for line in pair for c in line})
     if characters > size // 2:  # Chinese, say
-        size, why = min(65_536, size + characters), f"{pairs:,} pairs, {characters:,} characters"
+        size, why = min(65_536, size + characters), f"{pairs:,} {unit}, {characters:,} characters"
     else:
-        why = f"{pairs:,} pairs"
+        why = f"{pairs:,} {unit}"
     return _unasked([Choice("data.vocab_size", size, why)], asked)
 
 
 def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any]) -> list[Choice]:
     """Settings of model and training that follow from the prepared corpus and the device."""
     pairs = manifest.train.kept
+    size = f"{pairs:,} {manifest.unit}s"
     choices = [Choice("train.precision", *training_precision(device.torch))]
     budget = float(asked.get("train.budget", 0))
     steps, epochs = int(asked.get("train.max_steps", 0)), 30
@@ -102,9 +109,9 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
     else:
         epochs = int(asked.get("train.max_epochs", 0))
         epochs = epochs or max(8, min(60, round(30 * math.sqrt(30_000 / pairs))))
-        choices.append(Choice("train.max_epochs", epochs, f"{pairs:,} pairs"))
+        choices.append(Choice("train.max_epochs", epochs, size))
     tokens = 1_000 if pairs <= _FEW else 2_000
-    choices.append(Choice("train.batch_tokens", tokens, f"{pairs:,} pairs"))
+    choices.append(Choice("train.batch_tokens", tokens, size))
     tokens = int(asked.get("train.batch_tokens", tokens)) * int(asked.get("train.accumulate", 1))
     per_epoch = _steps_per_epoch(manifest, tokens)
     speed = _STEPS_OF_A_GPU if device.torch.type == "cuda" else _STEPS_A_SECOND
@@ -113,6 +120,8 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
     looks = max(every, total // _LOOKS)
     choices.append(Choice("train.validate_every", looks, f"some {_LOOKS} times in all"))
     choices.append(Choice("train.save_every", every, f"an epoch is about {per_epoch:,} steps"))
+    if manifest.task == "lm":
+        choices.append(Choice("train.label_smoothing", 0.0, "it is the probabilities that count"))
     warmup = min(300, max(1, total // 10))
     choices.append(Choice("train.warmup_steps", warmup, "a tenth of the training, 300 at most"))
     return _unasked(choices, asked)
@@ -247,7 +256,7 @@ def _begin(
     started: float,
     world: World,
 ) -> Ready:
-    choices = implied_choices(request.settings)
+    choices: list[Choice] = []
     folder = _data_folder(request, run)
     if isinstance(request.corpus, Path):
         data_settings = _prepared_settings(request.corpus, request.settings)
@@ -261,14 +270,12 @@ def _begin(
             asked["inputs"],
             request.report,
         )
-        choices, data_settings = [*chosen, *choices], manifest.settings
+        choices, data_settings = chosen, manifest.settings
     data = Prepared.open(folder)
+    decided = {f"data.{key}": value for key, value in data_settings.items()}
+    choices += implied_choices({**decided, **request.settings})
     choices += training_choices(data.manifest, device, request.settings)
-    settings = settings_from(
-        {f"data.{key}": value for key, value in data_settings.items()},
-        _values(choices),
-        request.settings,
-    )
+    settings = settings_from(decided, _values(choices), request.settings)
     run.clear()  # only now that the new training is known to be possible
     _write_run(run, settings, data, {**asked, "choices": [asdict(choice) for choice in choices]})
     training = Training(run, settings, data, device, started, choices, world)
@@ -305,19 +312,19 @@ def _as_asked(request: Request) -> dict[str, Any]:
 
 def _prepared_settings(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The data settings of a prepared folder. Raises SettingsError when others are asked for."""
-    settings = Manifest.load(folder).settings
+    settings = asdict(DataSettings(**Manifest.load(folder).settings))
     wanted = flat(read(asked))
     for key in asked:
         section, _, name = key.partition(".")
         free = name == "subword_dropout"  # decided in training, not in preparation
-        if section == "data" and not free and settings.get(name) != wanted[key]:
+        if section == "data" and not free and settings[name] != wanted[key]:
             raise SettingsError(
-                f"{folder} was prepared with {key} = {settings.get(name)}, not {wanted[key]}",
+                f"{folder} was prepared with {key} = {settings[name]}, not {wanted[key]}",
                 "leave the setting out, or prepare again",
             )
     if "data.subword_dropout" in asked:
-        settings = {**settings, "subword_dropout": wanted["data.subword_dropout"]}
-    return asdict(DataSettings(**settings))
+        settings["subword_dropout"] = wanted["data.subword_dropout"]
+    return settings
 
 
 def _refuse_other(run: Run, before: dict[str, Any], now: dict[str, Any]) -> None:

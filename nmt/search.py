@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import repeat
 from typing import Generic, Protocol, Self, TypeVar
@@ -167,6 +167,7 @@ class Hypothesis:
     log_coverage: float = 0.0  # Σ_s log min(Σ_t a(t,s), 1), where the attention was watched
     token_log_probabilities: tuple[float, ...] = ()  # EOS included
     attention: np.ndarray | None = field(default=None, compare=False)  # [|ids| + 1, S], with EOS
+    features: Mapping[str, float] = field(default_factory=dict, compare=False)  # where rescored
 
 
 # --- beam search --------------------------------------------------------------------------------

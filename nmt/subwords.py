@@ -157,7 +157,8 @@ class Vocabulary:
     ) -> Vocabulary:
         """Train on text that has already been sampled to a size that fits in memory."""
         if settings.joint_vocab:
-            both = [line for pair in zip(sources, targets, strict=True) for line in pair]
+            pairs = zip(sources, targets, strict=True)
+            both = [line for pair in pairs for line in pair if line]  # mere text has no sources
             joint = _learn(both, settings)
             return cls(joint, joint)
         return cls(_learn(sources, settings), _learn(targets, settings))

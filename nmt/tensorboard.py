@@ -7,6 +7,7 @@ tensorboard --logdir DIR
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +60,8 @@ class TensorBoardView:
 
     def _add_scalars(self, part: str, event: Stepped | Validated) -> None:
         for name, value in asdict(event).items():
-            if isinstance(value, float) and name not in _ABOUT_TIME:
+            known = isinstance(value, float) and not math.isnan(value)
+            if known and name not in _ABOUT_TIME:
                 self._at(event.step).add_scalar(f"{part}/{name}", value, event.step)
 
     def _at(self, step: int) -> SummaryWriter:

@@ -27,18 +27,20 @@ import torch
 from torch import Tensor, nn
 
 from nmt.batches import Batch, Batches, Position, grouped
-from nmt.checkpoint import Run, read_tensors, restore, weights_of, write_tensors
+from nmt.checkpoint import Run, new_model, read_tensors, restore, weights_of, write_tensors
 from nmt.config import Choice, Settings, TrainSettings
+from nmt.decoder import Decoder
 from nmt.device import Device, autocast
 from nmt.distributed import ALONE, World
+from nmt.engine import Engine
 from nmt.errors import RunError, TrainingError
 from nmt.evaluate import batch_loss, bleu, likelihoods, perplexity_of
 from nmt.events import NAMES, Event, Finished, Incident, Sample, Saved, Started, Stepped, Validated
 from nmt.files import cannot_write, flush, to_json, write_text
+from nmt.generate import generate
 from nmt.incidents import MOST_ROLLBACKS, Health, Update, write_down
-from nmt.model import Seq2Seq
 from nmt.prepare import Prepared
-from nmt.search import SearchOptions
+from nmt.search import Sampling, SearchOptions
 from nmt.translate import Translator
 
 _LOG_EVERY = 10  # steps a "step" event sums up, and the figures of which are read at once
@@ -156,8 +158,7 @@ class Training:
             pinned=device.torch.type == "cuda" and world.size == 1,
         )
         torch.manual_seed(settings.train.seed)
-        sizes = len(data.vocabulary.source), len(data.vocabulary.target)
-        self.model = Seq2Seq(settings.model, *sizes).to(device.torch)
+        self.model = new_model(settings, data.vocabulary).to(device.torch)
         self.average = copy.deepcopy(self.model).eval()  # the weights that are validated and kept
         self.optimizer = _optimizer(self.model, settings.train)
         self.progress = Progress()
@@ -462,8 +463,7 @@ class Training:
         """Score the averaged weights, and keep them if they are the best so far."""
         with self._aside():
             started, progress = time.monotonic(), self.progress
-            score, sources, translations, references = self._perplexity(), *self._translations()
-            quality = bleu(translations, references)
+            score, (quality, samples) = self._perplexity(), self._quality()
             best = self._is_best(score, quality)
             progress.validated = progress.step
             if best:
@@ -477,7 +477,6 @@ class Training:
             self._keep(score, quality, best)
             progress.validation_took = time.monotonic() - started
             progress.validating += progress.validation_took
-        shown = range(min(_SAMPLES, len(sources)))
         return Validated(
             step=progress.step,
             epoch=progress.epochs,
@@ -486,7 +485,7 @@ class Training:
             best=best,
             took=progress.validation_took,
             seconds=self.seconds(),
-            samples=[Sample(sources[i], translations[i], references[i]) for i in shown],
+            samples=samples,
         )
 
     def _perplexity(self) -> float:
@@ -499,6 +498,20 @@ class Training:
         mine = islice(batches, world.rank, None, world.size)
         found = world.collected(likelihoods(self.average, mine, train.precision))
         return perplexity_of(sum(loss for loss, _ in found), sum(tokens for _, tokens in found))
+
+    def _quality(self) -> tuple[float, list[Sample]]:
+        """BLEU of the averaged weights (nan for a language model), and samples of what they do."""
+        if self.settings.data.task == "lm":
+            return math.nan, [Sample("", line, "") for line in self._lines()]
+        sources, translations, references = self._translations()
+        samples = [Sample(*each) for each in zip(sources, translations, references, strict=True)]
+        return bleu(translations, references), samples[:_SAMPLES]
+
+    def _lines(self) -> list[str]:
+        """Some that the language model writes, always by the same draws."""
+        longest, subwords = self.settings.data.max_length, self.data.vocabulary.target
+        engine = Engine(self.average, "fp32")
+        return list(generate(engine, subwords, Sampling(), _SAMPLES, longest))
 
     def _translations(self) -> tuple[list[str], list[str], list[str]]:
         """Sources, translations and references: greedy for the sake of time, otherwise what
@@ -529,7 +542,7 @@ class Training:
         progress, train = self.progress, self.settings.train
         lower, higher = score < progress.lowest_perplexity, quality > progress.highest_bleu
         progress.lowest_perplexity = min(score, progress.lowest_perplexity)
-        progress.highest_bleu = max(quality, progress.highest_bleu)
+        progress.highest_bleu = max(progress.highest_bleu, quality)  # which may be nan
         if not self.world.first:
             return
         scores = {
@@ -713,8 +726,7 @@ class Training:
     def _begin_again(self) -> Progress:
         """The first weights of all, in place."""
         torch.manual_seed(self.settings.train.seed)
-        vocabulary = self.data.vocabulary
-        first = Seq2Seq(self.settings.model, len(vocabulary.source), len(vocabulary.target))
+        first = new_model(self.settings, self.data.vocabulary)
         for model in (self.model, self.average):
             restore(model, weights_of(first), self.run.path)
         self.optimizer.state.clear()
@@ -724,7 +736,7 @@ class Training:
 class _Losses(nn.Module):
     """The summed losses of a batch as a module's output, for gradients that are shared."""
 
-    def __init__(self, model: Seq2Seq, smoothing: float) -> None:
+    def __init__(self, model: Decoder, smoothing: float) -> None:
         super().__init__()
         self.model, self.smoothing = model, smoothing
 
@@ -734,7 +746,7 @@ class _Losses(nn.Module):
         return torch.stack((loss.smoothed, loss.likelihood))
 
 
-def _optimizer(model: Seq2Seq, train: TrainSettings) -> torch.optim.Optimizer:
+def _optimizer(model: Decoder, train: TrainSettings) -> torch.optim.Optimizer:
     make = torch.optim.Adam if train.optimizer == "adam" else torch.optim.AdamW
     decay = train.weight_decay if train.optimizer == "adamw" else 0.0
     return make(model.parameters(), lr=train.learning_rate, weight_decay=decay, fused=True)

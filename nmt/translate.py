@@ -6,20 +6,21 @@ for its pieces, and text again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 
 import torch
 
 from nmt.alignment import Attention, replace_unknown
+from nmt.channel import NoisyChannel
 from nmt.choices import Precision
+from nmt.decoder import Decoder
 from nmt.engine import Engine
 from nmt.ensemble import Ensemble
 from nmt.mbr import ranked
 from nmt.metrics import Metric
-from nmt.model import Seq2Seq
-from nmt.plan import Piece, Plan, Planner, surfaces_of
+from nmt.plan import Piece, Plan, Planner, surfaces_of, texts_of
 from nmt.search import Hypothesis, SearchOptions
 from nmt.subwords import UNK, Ids, Subwords, Vocabulary, text_of
 from nmt.terms import Terminology
@@ -37,6 +38,7 @@ class Candidate:
     attention: tuple[Attention, ...] = field(
         default=(), compare=False
     )  # of each part, if asked for
+    features: Mapping[str, float] = field(default_factory=dict, compare=False)  # of nmt.channel
 
 
 @dataclass(frozen=True)
@@ -57,21 +59,24 @@ class Translator:
 
     def __init__(
         self,
-        model: Seq2Seq | Ensemble[Seq2Seq],
+        model: Decoder | Ensemble[Decoder],
         vocabulary: Vocabulary,
         options: SearchOptions,
         longest: int,
         precision: Precision = "fp32",
         terminology: Terminology | None = None,
         utility: Metric | None = None,
+        channel: NoisyChannel | None = None,
     ) -> None:
         """Args:
         longest: subwords of a line above which it is translated in pieces.
         terminology: what must stand for which words.
         utility: candidates are ranked by what they are expected to score, for minimum Bayes risk.
+        channel: they are ranked by other models too.
         """
         self.engine = Engine(model, precision)
-        self.vocabulary, self.options, self.utility = vocabulary, options, utility
+        self.vocabulary, self.options = vocabulary, options
+        self.utility, self.channel = utility, channel
         self.planner = Planner(vocabulary, options, longest, terminology, self.engine.device)
 
     def with_options(self, options: SearchOptions) -> Translator:
@@ -99,11 +104,32 @@ class Translator:
         pieces = [piece for plan in plans for piece in plan.pieces]
         sources, guides = [piece.source for piece in pieces], [piece.guide for piece in pieces]
         options = replace(self.options, best=0) if self.utility else self.options
-        found = map(self._by_risk, pieces, self.engine.search(sources, options, guides))
+        candidates = self.engine.search(sources, options, guides)
+        if self.channel:
+            candidates = self._reranked(self.channel, plans, candidates)
+        found = map(self._by_risk, pieces, candidates)
         return [
             _join(plan, [next(found) for _ in plan.pieces], self.vocabulary, self.options)
             for plan in plans
         ]
+
+    def _reranked(
+        self, channel: NoisyChannel, plans: Sequence[Plan], found: Sequence[list[Hypothesis]]
+    ) -> list[list[Hypothesis]]:
+        """The candidates of each piece, as the noisy channel ranks them."""
+        pieces = [piece for plan in plans for piece in plan.pieces]
+        sources = [
+            text
+            for plan in plans
+            for text in texts_of(
+                plan.line, [piece.source for piece in plan.pieces], self.vocabulary.source
+            )
+        ]
+        texts = [
+            [_text(piece, hypothesis, self.vocabulary.target) for hypothesis in candidates]
+            for piece, candidates in zip(pieces, found, strict=True)
+        ]
+        return channel.reranked(sources, texts, found)
 
     def hypotheses(self, lines: Sequence[str]) -> list[list[Hypothesis]]:
         """What the search finished for each line, best first, each as one piece, however long."""
@@ -152,14 +178,17 @@ def _join(
         else:
             pairs = zip(plan.pieces, chosen, strict=True)
             texts = [_text(*each, vocabulary.target) for each in pairs]
+        features = {name: sum(h.features[name] for h in chosen) for name in chosen[0].features}
+        score = sum(h.score for h in chosen)  # a mean over parts, where it is one over subwords
         joined.append(
             Candidate(
                 " ".join(filter(None, texts)),
-                sum(h.score for h in chosen) / len(chosen),
+                score if features else score / len(chosen),
                 sum(h.log_probability for h in chosen),
                 sum(len(h.ids) for h in chosen) / subwords,
                 any(len(h.ids) + 1 >= limit for h, limit in zip(chosen, limits, strict=True)),
                 attention,
+                features,
             )
         )
     return Translation(plan.line, tuple(joined), plan.unmet)

@@ -15,7 +15,7 @@ import pytest
 
 from nmt import cli
 from nmt.checkpoint import load
-from nmt.corpus import open_corpus
+from nmt.corpus import open_corpus, open_text
 from nmt.device import Device, open_device
 from nmt.events import Event
 from nmt.recipe import Request, get_ready
@@ -71,6 +71,7 @@ def nmt(*arguments: str | Path, stdin: bytes = b"") -> Result:
 
 
 RUN_SETTINGS = {"train__max_steps": 150, "train__validate_every": 50}  # of the fixture `run`
+LM_SETTINGS = {"data__task": "lm", "train__max_steps": 60, "train__validate_every": 30}
 
 
 def write_corpus(folder: Path, name: str, pairs: Sequence[tuple[str, str]]) -> tuple[Path, Path]:
@@ -99,12 +100,8 @@ def make_training(
     Keys are written with `__` for the dot: `train__max_steps=5`.
     """
     asked = TINY | {key.replace("__", "."): value for key, value in settings.items()}
-    request = Request(
-        asked,
-        open_corpus(corpus),
-        open_corpus(valid) if valid else None,
-        folder / "run",
-    )
+    opened = open_text if asked.get("data.task") == "lm" else open_corpus
+    request = Request(asked, opened(corpus), opened(valid) if valid else None, folder / "run")
     return get_ready(request, open_device("cpu", 2), time.monotonic()).training
 
 
@@ -134,6 +131,14 @@ def run(toy: dict[str, tuple[Path, Path]], tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("trained")
     training = make_training(folder, toy["train"], toy["valid"], **RUN_SETTINGS)
     train(training)
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def lm(toy: dict[str, tuple[Path, Path]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A language model of the target side."""
+    folder = tmp_path_factory.mktemp("language")
+    train(make_training(folder, toy["train"][1:], toy["valid"][1:], **LM_SETTINGS))
     return folder / "run"
 
 
