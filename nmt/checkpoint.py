@@ -185,6 +185,23 @@ def load(path: Path, device: torch.device) -> Trained:
     return Trained(run, settings, vocabulary, Manifest.load(path), model.to(device).eval())
 
 
+def untrained(path: Path, device: torch.device, settings: Settings | None = None) -> Trained:
+    """The model of a run before its training, weights drawn anew; the run may have none yet.
+
+    Args:
+        settings: others than the run's own.
+
+    Raises:
+        RunError: the folder is no run, or a file in it is missing, damaged or of another version.
+    """
+    run = Run(path)
+    settings = settings or read_config(run)
+    vocabulary = Vocabulary.load(path)
+    torch.manual_seed(settings.train.seed)
+    model = new_model(settings, vocabulary)
+    return Trained(run, settings, vocabulary, Manifest.load(path), model.to(device).eval())
+
+
 def restore(model: Decoder, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Put tensors read from `path` into a model, refusing any that do not fit it.
 
