@@ -69,7 +69,6 @@ def context(
     seed: int,
 ) -> Context:
     """What taking away, or shuffling, all but k does to a model in eval mode."""
-    pairs = list(zip(sources, targets, strict=True))
     tokens = sum(len(target) + 1 for target in targets)
     found = []
     for kept in KEPT:
@@ -77,7 +76,7 @@ def context(
             changed = [changed_to(source, kept, way, seed) for source in sources]
             nats = sum(loss for loss, _ in likelihoods(model, grouped(changed, targets, _TOKENS)))
             found.append(Loss("source", way, kept, nats / tokens))
-            nats = _by_histories(model, pairs, kept, way, seed)
+            nats = _by_histories(model, sources, targets, kept, way, seed)
             found.append(Loss("target", way, kept, nats / tokens))
     whole = sum(loss for loss, _ in likelihoods(model, grouped(sources, targets, _TOKENS)))
     return Context(whole / tokens, tuple(found))
@@ -93,15 +92,20 @@ def changed_to(ids: Ids, kept: int, way: Way, seed: int) -> Ids:
 
 
 def _by_histories(
-    model: Seq2Seq, pairs: Sequence[tuple[Ids, Ids]], kept: int, way: Way, seed: int
+    model: Seq2Seq,
+    sources: Sequence[Ids],
+    targets: Sequence[Ids],
+    kept: int,
+    way: Way,
+    seed: int,
 ) -> float:
     """Summed −log p of all target subwords, each after a history of its own."""
     device = next(model.parameters()).device
     nats = 0.0
-    for batch in grouped(*zip(*pairs, strict=True), _TOKENS):
+    for batch in grouped(sources, targets, _TOKENS):
         here = batch.to(device)
         memory = model.encode(here.source, here.source_lengths)
-        for histories in _histories([pairs[row][1] for row in batch.rows], kept, way, seed):
+        for histories in _histories([targets[row] for row in batch.rows], kept, way, seed):
             mine = memory.select(histories.rows.to(device))
             readout = model.decode(histories.ids.to(device), model.start(mine), mine)
             logits = model.output(readout[:, -1])

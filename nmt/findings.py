@@ -189,6 +189,7 @@ def titled(diagnosis: Diagnosis) -> Iterator[tuple[str, Table]]:
 
 def _reach_table(reaches: Sequence[Reach]) -> Table:
     attends = any(each.detached for each in reaches)
+    order = {part: number for number, part in enumerate((*_RECURRENT, "source"))}
     rows = [
         (
             _named(each.part),
@@ -199,7 +200,7 @@ def _reach_table(reaches: Sequence[Reach]) -> Table:
             _share(_left_at(each, _NEAR)),
             _share(_left_at(each, _FAR)),
         )
-        for each in reaches
+        for each in sorted(reaches, key=lambda each: (order[each.part], each.to, each.detached))
     ]
     return Table(
         ("in", "gradient", "attention", "half at", "1% at", f"left at {_NEAR}", f"at {_FAR}"),
@@ -237,7 +238,7 @@ def _gates_table(layers: Sequence[Layer]) -> Table:
                 (
                     layer.name if not number else "",
                     gate.name,
-                    f"{gate.quantiles[_MEDIAN]:.2f}",
+                    f"{gate.quantiles[_MEDIAN]:z.2f}",
                     _share(gate.closed),
                     _share(gate.open),
                     _steps(scales[_MEDIAN]) if scales else "",
@@ -479,7 +480,7 @@ def _plain(value: Any) -> Any:
 
 
 def _named(part: Part) -> str:
-    return {"source": "source, from a token"}.get(part, part)
+    return {"source": "token to source"}.get(part, part)
 
 
 def _at(found: Reach, share: float) -> str:
@@ -503,7 +504,9 @@ def _share(value: float | None) -> str:
 
 
 def _steps(value: float) -> str:
-    return "∞" if not np.isfinite(value) else f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+    if not np.isfinite(value):
+        return "∞"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def _capital(text: str) -> str:

@@ -97,8 +97,7 @@ def concatenated(sources: Sequence[Ids], targets: Sequence[Ids], length: int, co
             break
     shorter = min(len(source), len(target))
     made = made or [(source[:shorter], target[:shorter])]
-    sides = zip(*made, strict=True)
-    return make_batch(*map(list, sides), np.arange(len(made)))
+    return make_batch([each[0] for each in made], [each[1] for each in made], np.arange(len(made)))
 
 
 def reach(model: Seq2Seq, batch: Batch) -> list[Reach]:
@@ -195,11 +194,11 @@ class _Gradients:
     def states(self, stack: _States) -> Tensor:
         """Norms [B, T] of the derivatives by all layers' h(j) together."""
         layers = [torch.stack([self._of[id(h)] for h in layer], dim=1) for layer in stack]
-        return torch.cat(layers, dim=-1).norm(dim=-1)
+        return torch.linalg.vector_norm(torch.cat(layers, dim=-1), dim=-1)
 
     def inputs(self) -> Tensor:
         """Norms [B, T] of the derivatives by x(j)."""
-        return self._embedded.norm(dim=-1)
+        return torch.linalg.vector_norm(self._embedded, dim=-1)
 
 
 class _Gathered:
@@ -284,8 +283,8 @@ class _Cut(nn.Module):
         self.connection = connection
 
     def forward(self, stream: Tensor, outputs: Tensor) -> Tensor:
-        self.outputs = self.connection(stream, outputs)
-        self.read: Tensor = self.outputs.detach().requires_grad_()
+        self.outputs: Tensor = self.connection(stream, outputs)
+        self.read = self.outputs.detach().requires_grad_()
         return self.read
 
 

@@ -42,7 +42,7 @@ def test_a_log_is_summed_up() -> None:
     assert (found.largest, found.at) == (9.0, 10)
     assert found.median == pytest.approx(float(np.median(norms)))
     assert 0.8 < found.threshold < 1.0  # the warm-up does not count
-    assert found.layers["decoder"] == (pytest.approx(found.median), 9.0)
+    assert found.layers["decoder"] == pytest.approx((found.median, 9.0))
 
 
 def test_norms_that_are_not_finite_are_left_out() -> None:
