@@ -193,7 +193,11 @@ def _scores(metric: Any, systems: list[list[str]], resampling: Resampling | None
     found = [metric.corpus_score(lines, None, n_bootstrap=resamples) for lines in systems]
     signature = _signature(metric)
     return [
-        Score(float(each.score), signature, Interval(each._mean, each._ci) if resampling else None)
+        Score(
+            float(each.score),
+            signature,
+            Interval(float(each._mean), float(each._ci)) if resampling else None,
+        )
         for each in found
     ]
 
