@@ -4,6 +4,7 @@
     RUN/config.toml         every setting, resolved
     RUN/subwords*.model     SentencePiece
     RUN/manifest.json       what it was trained on
+    RUN/seen-*.arrow        hashes of its training sentences, counts of their words
     RUN/scores.json         the validation scores of the best weights
     RUN/channel.json        how other models count in its translations (nmt.channel)
     RUN/log.jsonl           one JSON object per event
@@ -41,6 +42,7 @@ from nmt.files import PART, cannot_write, replacing, replacing_folder, write_tex
 from nmt.language_model import LanguageModel
 from nmt.manifest import MANIFEST, Manifest
 from nmt.model import Seq2Seq
+from nmt.seen import FILES as SEEN
 from nmt.subwords import Vocabulary
 
 FORMAT = 1
@@ -131,6 +133,7 @@ class Run:
         """Remove what a training writes here, and nothing else; the prepared corpus stays."""
         ours = [self.config, *self.resumable(), self.model, self.log, self.scores, self.channel]
         ours += [self.path / MANIFEST, *self.path.glob("subwords*.model")]
+        ours += [self.path / name for name in SEEN]
         ours += [*self.weights.glob("*.safetensors"), *self.incidents.glob("*.json")]
         for file in ours:
             file.unlink(missing_ok=True)
@@ -224,6 +227,12 @@ def restore(model: Decoder, tensors: Mapping[str, Tensor], path: Path) -> None:
 def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
     """A model's parameters by name, tied ones once."""
     return dict(model.named_parameters())
+
+
+def preparation_files(folder: Path) -> list[Path]:
+    """What a model needs of the preparation it was trained on."""
+    seen = [folder / name for name in SEEN if (folder / name).is_file()]
+    return [*folder.glob("subwords*.model"), folder / MANIFEST, *seen]
 
 
 # --- config -------------------------------------------------------------------------------------
@@ -356,7 +365,7 @@ def average(places: Sequence[Path], out: Path, last: int) -> list[Path]:
             total[name] = total[name] + weight.detach()
     about = {"averaged": [f"{runs[file].path.name}/{file.name}" for file in files]}
     with replacing_folder(out) as beside:
-        for source in (first.config, first.path / MANIFEST, *first.path.glob("subwords*.model")):
+        for source in (first.config, *preparation_files(first.path)):
             shutil.copyfile(source, beside / source.name)
         weights = {name: (sums / len(files)).float() for name, sums in total.items()}
         write_tensors(Run(beside).model, weights, about)

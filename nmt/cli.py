@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,10 @@ from nmt.errors import CorpusError, SettingsError
 
 if TYPE_CHECKING:
     from nmt.channel import NoisyChannel
-    from nmt.checkpoint import Trained
     from nmt.choices import Task
     from nmt.config import TranslateSettings
     from nmt.corpus import Corpus
+    from nmt.decoding import Request
     from nmt.tensorboard import TensorBoardView
     from nmt.translate import Translator
     from nmt.warm import ModelCache
@@ -391,12 +391,20 @@ def score(
 
 @app.command()
 def evaluate(
-    run: options.RunFolder,
-    corpus: options.Corpus,
+    words: options.RunsAndCorpus = None,
     langs: options.Langs = None,
     hypotheses: options.Hypotheses = None,
+    references: options.References = None,
+    test_set: options.StandardTestSet = None,
+    lowercase: options.Lowercase = False,
+    tokenize: options.Tokenize = None,
+    paired: options.Paired = "bs",
+    resamples: options.Resamples = None,
+    comet: options.CometModel = None,
+    details: options.Details = False,
     output: options.Output = None,
     json: options.AsJson = False,
+    ensemble: options.Ensemble = None,
     beam: options.Beam = None,
     length_penalty: options.LengthPenalty = None,
     assignments: options.SearchAssignments = None,
@@ -409,21 +417,16 @@ def evaluate(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Translate a corpus and score it: BLEU, chrF, TER, perplexity; or judge text by a language
-    model: perplexity."""
-    from nmt import decoding
-    from nmt.evaluate import (
-        as_record,
-        as_rows,
-        encode,
-        perplexity,
-        score_translations,
-        translations_in,
-    )
-    from nmt.files import replacing
+    """Score systems on a test set: BLEU, chrF, TER, perplexity; what is sure, what goes wrong. Or
+    judge text by a language model: perplexity."""
+    from nmt import decoding, scoring, tables, testsets
+    from nmt.comet import Comet
+    from nmt.judge import judge
+    from nmt.systems import sort_out, translated, write
 
     request = decoding.Request(
-        runs=[run],
+        runs=(),
+        mean=ensemble,
         precision=precision,
         device=device,
         threads=threads,
@@ -435,37 +438,45 @@ def evaluate(
         weights=weights,
     )
     decoding.check(request)
-    (trained,) = decoding.load_runs(request, task=None)
-    pairs = list(_corpus(corpus, langs, trained.task).pairs())
-    if not pairs:
-        raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
-    if trained.task == "lm":
-        decoding.refuse_searching(request, hypotheses, output)
-        _judge_text(trained, [pair.target for pair in pairs], json)
+    if words and decoding.is_language_model(words[0]):
+        others = {
+            "--hypotheses": hypotheses,
+            "--references": references,
+            "--test-set": test_set,
+            "--comet": comet,
+            "--output": output,
+        }
+        _judge_text(words, langs, request, others, json)
         return
-    encoded = encode(pairs, trained.vocabulary, trained.settings.data.max_length)
-    if encoded.left_out:
-        console.warn(
-            f"{encoded.left_out} pairs have an empty or a very long side: "
-            "scored as they are, left out of perplexity"
-        )
-    if hypotheses:
-        translations = translations_in(hypotheses, len(pairs))
+    named = sort_out(words or (), hypotheses or (), test_set is None)
+    if not (named.systems or named.files) or not (named.corpus or test_set):
+        raise typer.BadParameter("give RUN... CORPUS..., or --hypotheses FILE and CORPUS...")
+    if test_set:
+        test = testsets.standard(test_set, langs, console.say)
     else:
-        others = decoding.load_channel(request, [trained])
-        translator = decoding.make_translator(request, [trained], others)
-        _tell_weights(others)
-        translations = [t.text for t in translator.translate([pair.source for pair in pairs])]
+        test = testsets.own(_corpus(named.corpus, langs))
+    test = testsets.with_references(test, references or ())
+    language = langs.rpartition("-")[2] if test_set and langs else ""
+    scorer = scoring.Scorer(test.references, scoring.Options(lowercase, tokenize, language))
+    opinion = Comet(comet, device) if comet else None
+    entries = translated(test, named, request, console.warn, _tell_weights)
     if output:
-        with replacing(output) as beside:
-            beside.write_bytes("".join(f"{line}\n" for line in translations).encode())
-    scores = score_translations(translations, [pair.target for pair in pairs])
-    likely = perplexity(trained.model, encoded.batches())
+        write(entries, output)
+    more = (
+        {"comet": [opinion.score(test, each.translations) for each in entries]} if opinion else {}
+    )
+    resampling = scoring.resampling_for(len(test), len(entries), paired, resamples)
+    if resampling is None and resamples is None:
+        console.warn("a large test set: give --resamples 1000 for intervals and tests")
+    judgement = judge(test, entries, scorer, resampling, more)
+    for note in judgement.notes:
+        console.warn(note)
     if json:
-        _print_json(as_record(scores, likely, len(pairs)))
-    else:
-        rows = as_rows(scores, likely, len(pairs))
-        print_table(rows, ("metric", "score", "signature"), sys.stdout)
+        _print_json(tables.as_record(judgement, details))
+        return
+    for table in tables.tables(judgement, details):
+        print(f"\n{table.title}\n" if table.title else "", end="")
+        print_table(table.rows, table.header, sys.stdout)
 
 
 @app.command()
@@ -690,10 +701,26 @@ def _corpus(words: list[str], langs: str | None, task: Task = "translation") -> 
     return _open(words, langs, task)
 
 
-def _judge_text(trained: Trained, lines: list[str], json: bool) -> None:
-    """What a language model gives to lines."""
+def _judge_text(
+    words: list[str],
+    langs: str | None,
+    request: Request,
+    others: Mapping[str, object],
+    json: bool,
+) -> None:
+    """What a language model, the first of the words, gives to the text that the others name."""
+    from dataclasses import replace
+
+    from nmt import decoding
     from nmt.evaluate import likelihood
 
+    run, *corpus = words
+    request = replace(request, runs=[Path(run)])
+    decoding.refuse_searching(request, others)
+    (trained,) = decoding.load_runs(request, task="lm")
+    lines = [pair.target for pair in _corpus(corpus, langs, "lm").pairs()]
+    if not lines:
+        raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
     found = likelihood(trained.model, lines, trained.vocabulary.target)
     if found.lines < len(lines):
         console.warn(f"{len(lines) - found.lines} blank lines are left out")

@@ -195,11 +195,25 @@ def refuse_other_task(trained: Trained, task: Task) -> None:
     )
 
 
-def refuse_searching(request: Request, hypotheses: Path | None, output: Path | None) -> None:
-    """Raises SettingsError for what `nmt evaluate` cannot do with a language model."""
+def is_language_model(word: str) -> bool:
+    """Whether a word of a command line names a run that is a language model."""
+    from nmt.checkpoint import Run, read_config
+
+    run = Run(Path(word))
+    return run.config.is_file() and read_config(run).data.task == "lm"
+
+
+def refuse_searching(request: Request, others: Mapping[str, object]) -> None:
+    """Refuse what `nmt evaluate` cannot do with a language model.
+
+    Args:
+        others: what is asked for beside the request, by option; None: it is not.
+
+    Raises:
+        SettingsError: something is.
+    """
     asked = {
-        "--hypotheses": hypotheses,
-        "--output": output,
+        **others,
         "--beam": request.beam,
         "--length-penalty": request.length_penalty,
         "--set": request.assignments or None,

@@ -16,8 +16,10 @@ from nmt import __version__, config
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TRAINING = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-TRANSLATING = (ROOT / "docs" / "translating.md").read_text(encoding="utf-8")
+PAGES = {
+    name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("training", "translating", "judging")
+}
 
 QUICK = ["--set", "train.max_steps=10", "--set", "model.hidden=32", "--set", "model.embedding=16"]
 
@@ -73,7 +75,7 @@ def test_the_commands_of_the_pages_run(tmp_path: Path, monkeypatch: pytest.Monke
             lines = (ROOT / "data" / "phrasebook" / f"{name}.{side}").read_bytes().splitlines(True)
             (small / f"{name}.{side}").write_bytes(b"".join(lines[:count]))
     monkeypatch.chdir(tmp_path)
-    for command in (*commands(README), *commands(TRAINING), *commands(TRANSLATING)):
+    for command in itertools.chain.from_iterable(map(commands, (README, *PAGES.values()))):
         code, _, said = run_in_shell(command)
         assert code == 0, f"{command}\n{said}"
 
@@ -84,7 +86,7 @@ def test_the_readme_lists_every_room() -> None:
 
 
 def test_training_names_every_preset() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|", TRAINING, flags=re.M)
+    rows = re.findall(r"^\| `(\w+)` \|", PAGES["training"], flags=re.M)
     assert sorted(rows) == sorted(config.PRESETS)
 
 
