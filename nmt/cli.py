@@ -179,9 +179,12 @@ def average(
     debug: options.Debug = False,
 ) -> None:
     """Average the last weights of runs (or files of weights) into a new run."""
+    from nmt import card
+    from nmt.checkpoint import Run
     from nmt.checkpoint import average as average_weights
 
     files = average_weights(runs, out, last)
+    card.write(Run(out))
     console.say(f"averaged {len(files)}: {', '.join(map(str, files))}")
     console.say(f"model: {out}; now try: nmt evaluate {out} CORPUS...")
 
@@ -401,7 +404,7 @@ def tune(
     """Pick beam, length and coverage penalty on a validation corpus, and store them in the run."""
     from dataclasses import replace
 
-    from nmt import decoding
+    from nmt import card, decoding
     from nmt.checkpoint import read_config, write_config
     from nmt.clean import is_blank
     from nmt.metrics import METRICS
@@ -431,6 +434,7 @@ def tune(
     if found.better:
         settings = read_config(trained.run)
         write_config(trained.run, replace(settings, translate=found.winner.settings))
+        card.write(trained.run)
     if json:
         _print_json(as_record(found, metric))
     else:
@@ -443,6 +447,7 @@ def tune(
 def info(
     runs: options.RunFolders,
     plot: options.Curves = None,
+    card: options.Card = False,
     json: options.AsJson = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -452,6 +457,10 @@ def info(
     from nmt.info import by_name, describe, table
     from nmt.plot import chart, draw
 
+    if card:
+        _refuse_more_than_a_card(runs, plot, json)
+        _show_card(runs[0])
+        return
     named = by_name(runs)
     if plot:
         draw({name: read(path) for name, path in named.items()}, plot)
@@ -467,6 +476,29 @@ def info(
     print_table(table(facts, curves), ("", "", *facts) if others else (), sys.stdout)
     for each in curves.values() if not others else ():
         print("", chart(each, shutil.get_terminal_size().columns), sep="\n")
+
+
+def _refuse_more_than_a_card(runs: list[Path], plot: Path | None, json: bool) -> None:
+    if len(runs) > 1:
+        raise SettingsError(f"--card shows one run, and there are {len(runs)}", "name one")
+    for option, given in (("--plot", plot is not None), ("--json", json)):
+        if given:
+            raise SettingsError(f"--card and {option} share one place", "leave one of them out")
+
+
+def _show_card(run: Path) -> None:
+    """Set for a terminal; elsewhere as it stands in RUN/README.md."""
+    from nmt.card import body, compose
+    from nmt.checkpoint import Run
+
+    text = compose(Run(run))
+    if not sys.stdout.isatty():
+        print(text, end="")
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(body(text)))
 
 
 # --- what several commands need -----------------------------------------------------------------

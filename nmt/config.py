@@ -284,6 +284,23 @@ def seconds_from(text: str) -> float:
     return total
 
 
+def shape(model: ModelSettings) -> str:
+    """Encoder, decoder and attention, in a line."""
+    directions = f"2×{model.hidden // 2}" if model.bidirectional else f"{model.hidden}"
+    parts = [
+        f"embeddings {model.embedding}",
+        f"{'bi' if model.bidirectional else 'uni'}directional {model.cell} encoder "
+        f"{model.encoder_layers}×{directions}",
+        f"{model.cell} decoder {model.decoder_layers}×{model.hidden}",
+        f"attention {model.attention}",
+    ]
+    parts += [f"{model.heads} heads"] if model.heads > 1 else []
+    parts += ["coverage"] if model.coverage else []
+    parts += ["input feeding"] if model.input_feeding else []
+    parts += [f"{model.connections} connections"] if model.connections != "plain" else []
+    return ", ".join(parts)
+
+
 # --- checks -------------------------------------------------------------------------------------
 
 

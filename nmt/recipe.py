@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nmt import card
 from nmt.checkpoint import Run, read_config, write_config
 from nmt.config import Choice, DataSettings, Settings, flat, read, settings_from
 from nmt.corpus import Corpus
@@ -275,6 +276,7 @@ def _begin(
         request.settings,
     )
     run.clear()  # only now that the new training is known to be possible
+    card.remove(run)
     _write_run(run, settings, data, {**asked, "choices": [asdict(choice) for choice in choices]})
     training = Training(run, settings, data, device, started, choices, world)
     return Ready(training, resumed=False)

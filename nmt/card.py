@@ -1,0 +1,448 @@
+"""A run's model card, RUN/README.md: what somebody should know who is handed the model.
+
+It is written at the end of a training and after each evaluation, every time anew from the files
+beside it, and never read again. It can be given to anybody: nothing in it names a person, a host or
+a folder. What its author wants to add goes into RUN/NOTES.md, which it quotes.
+
+The form is Markdown under a head of YAML, as the Hugging Face hub reads it
+(https://huggingface.co/docs/hub/model-cards); what it tells follows Mitchell et al. 2019, "Model
+Cards for Model Reporting".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import msgspec
+
+from nmt import __version__
+from nmt.checkpoint import Run, read_config, read_header
+from nmt.config import Settings, flat, shape
+from nmt.curves import events
+from nmt.errors import RunError
+from nmt.files import to_json, write_text
+from nmt.judging import METRICS, EvaluationSet, Leaks, Score, System
+from nmt.manifest import Counts, Manifest
+from nmt.wording import counted, duration
+
+_MARK = "<!-- written by nmt"
+_LITTLE = 300_000  # pairs below which rare words are hardly learned
+
+
+# --- what evaluations leave behind --------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a run's model scored on a test set, kept in RUN/evaluations/."""
+
+    test_set: str  # its name
+    sha256: str  # of its sentences
+    sentences: int
+    scores: Mapping[str, Score]  # by keys of `nmt.judging.METRICS`
+    perplexity: float | None  # per target subword
+    search: str  # how it was translated: "beam 5, int8"
+    weights: str  # which weights did it: the checksum of the model
+    date: str  # 2026-11-21
+    leaks: Leaks | None = None
+    unleaked: Mapping[str, float] = field(default_factory=dict)  # scores without leaked lines
+    nmt: str = __version__
+
+    @property
+    def file(self) -> str:
+        """The same of every evaluation that this one takes the place of."""
+        told = json.dumps((self.sha256, self.search, sorted(self.scores)))
+        return f"{hashlib.sha256(told.encode()).hexdigest()[:12]}.json"
+
+
+def evaluation_of(run: Run, test: EvaluationSet, system: System, search: str) -> Evaluation:
+    """What is kept of a run's evaluation."""
+    text = json.dumps((test.sources, test.references))
+    return Evaluation(
+        test_set=test.name,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        sentences=len(test),
+        scores=system.scores,
+        perplexity=system.perplexity,
+        search=search,
+        weights=read_header(run.model).checksum,
+        date=time.strftime("%Y-%m-%d"),
+        leaks=system.leaks,
+        unleaked=system.unleaked,
+    )
+
+
+def keep(run: Run, evaluation: Evaluation) -> bool:
+    """Remember an evaluation, and write the card anew; whether the card is ours to write."""
+    write_text(run.evaluations / evaluation.file, to_json(asdict(evaluation), 2) + "\n")
+    return write(run)
+
+
+def evaluations(run: Run) -> list[Evaluation]:
+    """Those of the weights that the run has now, in order of their test sets' names."""
+    found = []
+    for file in run.evaluations.glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, msgspec.ValidationError):
+            found.append(msgspec.convert(json.loads(file.read_text("utf-8")), Evaluation))
+    weights = read_header(run.model).checksum
+    return sorted(
+        (each for each in found if each.weights == weights),
+        key=lambda each: (each.test_set, each.search, each.file),
+    )
+
+
+# --- the card -----------------------------------------------------------------------------------
+
+
+def write(run: Run) -> bool:
+    """Write RUN/README.md. One that is not ours stays as it is: then False is returned.
+
+    Raises:
+        RunError: the folder is no run with a model, or something in it cannot be read.
+    """
+    if not _is_ours(run):
+        return False
+    write_text(run.card, compose(run))
+    return True
+
+
+def remove(run: Run) -> None:
+    """Remove the card of a model that is given up."""
+    if _is_ours(run):
+        run.card.unlink(missing_ok=True)
+
+
+def _is_ours(run: Run) -> bool:
+    try:
+        return _MARK in run.card.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """All that a card is made of."""
+
+    settings: Settings
+    manifest: Manifest
+    parameters: int
+    megabytes: float
+    about: dict[str, Any]  # what stands in the head of the weights
+    start: dict[str, Any]  # the log's first event
+    last: dict[str, Any]  # ... and the last one with a time
+    finished: bool
+    evaluations: Sequence[Evaluation]
+    notes: str
+
+    @property
+    def direction(self) -> str:
+        known = self.manifest.languages
+        return f"{known[0]} → {known[1]}" if known else "source → target"
+
+    @property
+    def averaged(self) -> Sequence[str]:
+        """The weights that this model is the mean of; none for a trained one."""
+        return tuple(self.about.get("averaged", ()))
+
+
+def compose(run: Run) -> str:
+    """The card's text, from what stands in the run's folder now.
+
+    Raises:
+        RunError: the folder is no run with a model, or something in it cannot be read.
+    """
+    facts = _gather(run)
+    sections = (
+        ("Scores", _scores(facts)),
+        ("How to use it", _usage(facts)),
+        ("Limits", _limits(facts)),
+        ("Data", _data(facts)),
+        ("Model", _model(facts)),
+        ("Training", _training(facts)),
+        ("Settings", _settings(facts)),
+        ("Notes", [facts.notes] if facts.notes else []),
+    )
+    parts = [_front_matter(facts), f"{_MARK} {__version__} from the files beside it, and again "]
+    parts[-1] += "after each evaluation; what is to stay goes into NOTES.md, which is quoted. -->"
+    parts += [f"# Translation {facts.direction}", _summary(facts)]
+    for title, blocks in sections:
+        parts += [f"## {title}", *blocks] if blocks else []
+    return "\n\n".join(parts) + "\n"
+
+
+def body(card: str) -> str:
+    """A card without its head of YAML, for people."""
+    return card.partition("\n---\n")[2].lstrip()
+
+
+def _gather(run: Run) -> _Facts:
+    settings, header = read_config(run), read_header(run.model)
+    log: list[dict[str, Any]] = []
+    with contextlib.suppress(RunError):  # an average has none
+        log = list(events(run.log))
+    notes = ""
+    with contextlib.suppress(FileNotFoundError):
+        notes = run.notes.read_text(encoding="utf-8", errors="replace").strip()
+    timed = [event for event in log if event.get("seconds") is not None]
+    return _Facts(
+        settings=settings,
+        manifest=Manifest.load(run.path),
+        parameters=header.parameters,
+        megabytes=run.model.stat().st_size / 1e6,
+        about=header.about,
+        start=next((event for event in log if event.get("event") == "start"), {}),
+        last=timed[-1] if timed else {},
+        finished=any(event.get("event") == "finished" for event in log),
+        evaluations=evaluations(run),
+        notes=notes,
+    )
+
+
+# --- the head -----------------------------------------------------------------------------------
+
+
+def _front_matter(facts: _Facts) -> str:
+    """YAML, every string of it quoted: `no` is a language."""
+    known = facts.manifest.languages or ()
+    lines = ["---"]
+    lines += _items("language", [code.partition("_")[0] for code in known])
+    lines += ['library_name: "nmt"', 'pipeline_tag: "translation"']
+    lines += _items("tags", ["translation", "recurrent", facts.settings.model.cell])
+    metrics = [metric for evaluation in facts.evaluations for metric in evaluation.scores]
+    lines += _items("metrics", list(dict.fromkeys(metrics)))
+    if metrics:
+        lines += ["model-index:", f'- name: "nmt-{"-".join(known) or "model"}"', "  results:"]
+        lines += [line for each in facts.evaluations for line in _index(each)]
+    return "\n".join([*lines, "---"])
+
+
+def _items(key: str, values: Sequence[str]) -> list[str]:
+    return [f"{key}:", *(f"- {json.dumps(value)}" for value in values)] if values else []
+
+
+def _index(evaluation: Evaluation) -> list[str]:
+    """An evaluation as an entry of the hub's model index."""
+    name = json.dumps(public(evaluation.test_set))
+    lines = ["  - task:", '      type: "translation"', "    dataset:"]
+    lines += [f"      name: {name}", f"      type: {name}", "    metrics:"]
+    for metric, each in evaluation.scores.items():
+        lines += [f"    - type: {json.dumps(metric)}", f"      name: {json.dumps(METRICS[metric])}"]
+        lines += [f"      value: {each.score:.2f}"]
+    return lines
+
+
+# --- the sections, each a list of Markdown blocks -----------------------------------------------
+
+
+def _summary(facts: _Facts) -> str:
+    model = facts.settings.model
+    attention = "without attention" if model.attention == "none" else "with attention"
+    made = "the mean of several trainings' weights" if facts.averaged else "trained from scratch"
+    return (
+        f"A recurrent encoder–decoder {attention} ({model.cell.upper()}, "
+        f"{facts.parameters / 1e6:.1f} million parameters), {made} on "
+        f"{counted(facts.manifest.train.kept, 'sentence pair')} with `nmt` {__version__}."
+    )
+
+
+def _scores(facts: _Facts) -> list[str]:
+    blocks = []
+    if facts.evaluations:
+        metrics = [key for key in METRICS if any(key in e.scores for e in facts.evaluations)]
+        header = ("test set", "sentences", *(METRICS[key] for key in metrics), "perplexity")
+        rows = [_score_row(each, metrics) for each in facts.evaluations]
+        signatures = dict.fromkeys(
+            f"{METRICS[key]} {_code(score.signature)}"
+            for each in facts.evaluations
+            for key, score in each.scores.items()
+        )
+        blocks += [
+            _table((*header, "search"), rows),
+            f"Perplexity is per target subword. Signatures: {'; '.join(signatures)}.",
+        ]
+        leaks = [_leaks(each) for each in facts.evaluations if each.leaks and each.leaks.targets]
+        blocks += [_list(leaks)] if leaks else []
+    if {"bleu", "perplexity", "step"} <= facts.about.keys():
+        blocks.append(
+            f"On {counted(facts.manifest.valid.kept, 'validation pair')}, which chose the "
+            f"weights (those of step {facts.about['step']:,}): BLEU {facts.about['bleu']:.1f} with "
+            f"greedy search, perplexity {facts.about['perplexity']:.2f}."
+        )
+    return blocks or ["None yet: `nmt evaluate` makes them."]
+
+
+def _score_row(evaluation: Evaluation, metrics: Sequence[str]) -> list[str]:
+    found, likely = evaluation.scores, evaluation.perplexity
+    scores = [f"{found[key].score:.2f}" if key in found else "" for key in metrics]
+    test = [_code(public(evaluation.test_set)), f"{evaluation.sentences:,}"]
+    return [*test, *scores, "" if likely is None else f"{likely:.2f}", evaluation.search]
+
+
+def _leaks(evaluation: Evaluation) -> str:
+    """How much of a test set the model has been trained on."""
+    assert evaluation.leaks
+    scores = [f"{METRICS[key]} {score:.2f}" for key, score in evaluation.unleaked.items()]
+    without = f"; without these {', '.join(scores)}" if scores else ""
+    return (
+        f"Of {_code(public(evaluation.test_set))} the training corpus holds "
+        f"{evaluation.leaks.sources:,} sources and {evaluation.leaks.targets:,} references, "
+        f"{evaluation.leaks.pairs:,} as pairs{without}."
+    )
+
+
+def _usage(facts: _Facts) -> list[str]:
+    source, target = facts.manifest.languages or ("source", "target")
+    return [
+        "This folder is all that is needed. With `nmt` installed, and `RUN` its path:",
+        f"```sh\nnmt translate RUN < lines.{source} > lines.{target}\n"
+        f"nmt evaluate RUN test.{source} test.{target}\nnmt info RUN\n```",
+        "A line in, a line out, in UTF-8; `nmt translate --format jsonl` also says how sure the "
+        "model is of a line, and what looks wrong with it.",
+    ]
+
+
+def _limits(facts: _Facts) -> list[str]:
+    """What the model cannot do, as far as the facts tell."""
+    manifest, settings = facts.manifest, facts.settings
+    source, target = manifest.languages or ("the source language", "the target language")
+    pairs, lengths = manifest.train.kept, manifest.lengths["source"]
+    little = "; that is little, so rare words, names and numbers are often wrong"
+    limits = [
+        f"It translates from {source} into {target}, one way. Whatever it reads it takes for "
+        f"{source}, and gives no sign when it is not.",
+        f"It knows language from {counted(pairs, 'pair')} alone{little * (pairs < _LITTLE)}. "
+        "Text of another kind than these it translates worse, and no less fluently.",
+        "What is wrong or one-sided in its corpus it has learned.",
+        "It can leave out, repeat and invent. That a translation reads well does not mean that it "
+        "is right: where harm could come of it, somebody must read both sides.",
+        f"It sees one line at a time. Its training lines had {lengths['mean']:.0f} subwords on "
+        f"average and {lengths['longest']:.0f} at most; a line of more than "
+        f"{settings.data.max_length} is cut, and its pieces translated one by one.",
+        "Characters that its corpus does not have are unknown to it.",
+    ]
+    if settings.model.attention == "none":
+        limits.append("Without attention it forgets: long sentences suffer most.")
+    if not facts.evaluations:
+        limits.append(
+            "No test set has been scored. Validation scores chose the weights, so they flatter."
+        )
+    if manifest.held_out:
+        limits.append(
+            "Its validation pairs were held out of the training corpus: other text is harder."
+        )
+    if facts.start and not facts.finished:
+        limits.append("Its training has not come to its end.")
+    return [_list(limits)]
+
+
+def _data(facts: _Facts) -> list[str]:
+    manifest = facts.manifest
+    rows = [_corpus_row(facts, part) for part in ("train", "valid")]
+    left_out = [
+        f"{part}: {count:,} left out, {why}"
+        for part, counts in (("training", manifest.train), ("validation", manifest.valid))
+        for why, count in counts.left_out.items()
+    ]
+    joint = manifest.settings["joint_vocab"]
+    sizes = manifest.vocabulary
+    subwords = f"{sizes['source']:,} for both languages together"
+    if not joint:
+        subwords = f"{sizes['source']:,} of the source, {sizes['target']:,} of the target"
+    means = [manifest.lengths[side]["mean"] for side in ("source", "target")]
+    return [
+        _table(("", "corpus", "pairs", "SHA-256"), rows),
+        *([_list(left_out)] if left_out else []),
+        f"Subwords: SentencePiece {manifest.settings['subwords']}, {subwords}, learned from the "
+        f"training pairs; a pair has {means[0]:.1f} and {means[1]:.1f} of them on average.",
+    ]
+
+
+def _corpus_row(facts: _Facts, part: str) -> list[str]:
+    manifest = facts.manifest
+    counts: Counts = manifest.train if part == "train" else manifest.valid
+    title = "training" if part == "train" else "validation"
+    corpus = manifest.inputs.get(part)
+    if corpus is None:
+        return [title, "held out of the training corpus", f"{counts.kept:,}", ""]
+    return [title, _code(public(corpus["name"])), f"{counts.kept:,}", _code(corpus["sha256"])]
+
+
+def _model(facts: _Facts) -> list[str]:
+    return [
+        f"{shape(facts.settings.model).capitalize()}. {facts.parameters:,} parameters, "
+        f"{facts.megabytes:.1f} MB, kept as float32 safetensors: reading it runs no code."
+    ]
+
+
+def _training(facts: _Facts) -> list[str]:
+    if facts.averaged:
+        files = ", ".join(_code(name) for name in facts.averaged)
+        return [f"The mean of {counted(len(facts.averaged), 'set')} of weights: {files}."]
+    if not facts.last:
+        return []
+    start, last, train = facts.start, facts.last, facts.settings.train
+    tokens = train.batch_tokens * train.accumulate
+    epochs = f", {last['epoch']:.1f} epochs" if "epoch" in last else ""
+    end = f" It ended because: {last['reason']}." if "reason" in last else ""
+    processes = int(start.get("processes", 1))
+    where = [start.get("machine", ""), start.get("device", "")]
+    where += [f"{processes} processes"] if processes > 1 else []
+    took = duration(last["seconds"])
+    return [
+        f"{last.get('step', 0):,} updates of {tokens:,} target tokens{epochs}, in {took} of wall clock, "
+        f"preparation and validation included; {train.optimizer}, {train.precision}, seed {train.seed}.{end}",
+        f"Machine: {'; '.join(filter(None, where))}.",
+    ]
+
+
+def _settings(facts: _Facts) -> list[str]:
+    """Those that are not the defaults; and why, where the corpus or the device suggested them."""
+    mine, usual = flat(facts.settings), flat(Settings())
+    why = {choice["key"]: choice["why"] for choice in facts.start.get("choices", ())}
+    rows = [
+        [_code(key), _code(mine[key]), _code(usual[key]), _cell(why.get(key, ""))]
+        for key in mine
+        if mine[key] != usual[key]
+    ]
+    if not rows:
+        return ["All as by default."]
+    return [_table(("setting", "value", "default", "why"), rows), "All others are the defaults."]
+
+
+# --- Markdown -----------------------------------------------------------------------------------
+
+
+def public(name: str) -> str:
+    """A corpus's name without the folders it lies in; a name on a hub stays whole."""
+    prefix, name = ("hf:", name[3:]) if name.startswith("hf:") else ("", name)
+    if prefix and re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.\[\]%-]+)?", name):
+        return prefix + name
+    files = (re.split(r"[/\\]", part.rstrip("/\\"))[-1] for part in name.split(" + "))
+    return prefix + " + ".join(files)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _list(points: Iterable[str]) -> str:
+    return "\n".join(f"- {point}" for point in points)
+
+
+def _code(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"`{_cell(text.replace('`', chr(39)))}`"
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("|", "\\|")
