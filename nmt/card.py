@@ -390,16 +390,15 @@ def _training(facts: _Facts) -> list[str]:
     if not facts.last:
         return []
     start, last, train = facts.start, facts.last, facts.settings.train
-    tokens = train.batch_tokens * train.accumulate
-    epochs = f", {last['epoch']:.1f} epochs" if "epoch" in last else ""
-    end = f" It ended because: {last['reason']}." if "reason" in last else ""
-    processes = int(start.get("processes", 1))
+    tokens, processes = train.batch_tokens * train.accumulate, start.get("processes", 1)
+    updates = f"{last.get('step', 0):,} updates of {tokens:,} target tokens"
+    epochs = f" ({last['epoch']:.1f} epochs)" if "epoch" in last else ""
+    end = f", until {last['reason']}" if "reason" in last else ""
     where = [start.get("machine", ""), start.get("device", "")]
-    where += [f"{processes} processes"] if processes > 1 else []
-    took = duration(last["seconds"])
+    where += [f"{processes} processes"] if processes != 1 else []
     return [
-        f"{last.get('step', 0):,} updates of {tokens:,} target tokens{epochs}, in {took} of wall clock, "
-        f"preparation and validation included; {train.optimizer}, {train.precision}, seed {train.seed}.{end}",
+        f"{updates}{epochs} by {train.optimizer}, in {train.precision}, seed {train.seed}{end}: "
+        f"{duration(last['seconds'])} of wall clock, preparation and validation included.",
         f"Machine: {'; '.join(filter(None, where))}.",
     ]
 
