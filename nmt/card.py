@@ -423,7 +423,7 @@ def _settings(facts: _Facts) -> list[str]:
 def public(name: str) -> str:
     """A corpus's name without the folders it lies in; a name on a hub stays whole."""
     prefix, name = ("hf:", name[3:]) if name.startswith("hf:") else ("", name)
-    if prefix and re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.\[\]%-]+)?", name):
+    if prefix and re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[^:/\\]+)?", name):
         return prefix + name
     files = (re.split(r"[/\\]", part.rstrip("/\\"))[-1] for part in name.split(" + "))
     return prefix + " + ".join(files)

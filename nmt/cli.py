@@ -22,8 +22,11 @@ from nmt.console import AttentionView, console, print_table
 from nmt.errors import CorpusError, SettingsError
 
 if TYPE_CHECKING:
+    from nmt.choices import DeviceName
     from nmt.corpus import Corpus
+    from nmt.learning_curve import LearningCurve, Part
     from nmt.tensorboard import TensorBoardView
+    from nmt.training import Training
     from nmt.warm import ModelCache
 
 _STARTED = time.monotonic()
@@ -131,7 +134,7 @@ def train(
     asked = _asked(config, assignments, preset, seed, budget)
     read(asked)
     from nmt import recipe
-    from nmt.console import PreparationView, TrainingView, show_beginning
+    from nmt.console import PreparationView, show_beginning
     from nmt.device import open_device
     from nmt.distributed import join
 
@@ -152,22 +155,72 @@ def train(
         if progress.finished:
             console.say(f"already finished: {progress.finished}; --fresh starts over")
             return
-        views: list[TrainingView | TensorBoardView] = [TrainingView(console)]
-        if board and world.first:
-            views.append(board)
-        with process.stopping(ready.training) as stop, contextlib.ExitStack() as opened:
-            for view in views:
-                opened.enter_context(view)
-            for event in ready.training.events():
-                for view in views:
-                    view.show(event)
-    progress = ready.training.progress
-    if not progress.finished:
-        console.say(
-            f"stopped and saved at step {progress.step:,}; to go on, run the same command again"
-        )
-        raise typer.Exit(128 + (stop[0] if stop else signal.SIGTERM))
+        _watch(ready.training, board if world.first else None)
     console.say(f"model: {out}; now try: nmt translate {out}")
+
+
+@app.command()
+def curve(
+    corpus: options.Corpus,
+    out: options.CurveFolder,
+    fractions: options.Fractions = "0.125,0.25,0.5,1",
+    valid: options.Valid = None,
+    langs: options.Langs = None,
+    config: options.ConfigFile = None,
+    assignments: options.Assignments = None,
+    preset: options.Preset = None,
+    budget: options.Budget = None,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    fresh: options.Fresh = False,
+    json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train on growing parts of a corpus: what would twice the data give?"""
+    from nmt.config import seconds_from
+
+    asked = _asked(config, assignments, preset, seed, None)
+    seconds = seconds_from(budget) if budget else 0.0
+    from nmt.files import locked
+    from nmt.learning_curve import HEADER, Asked, LearningCurve, fractions_in
+
+    pairs, valid_pairs = _corpora(corpus, valid, langs)
+    if isinstance(pairs, Path):
+        pairs, valid_pairs = _texts_of(pairs)
+    wanted = Asked(pairs, valid_pairs, fractions_in(fractions), asked, out, seconds, fresh)
+    with locked(out / "lock", str(out)):
+        found = LearningCurve(wanted)
+        for part in found.missing():
+            console.say(f"part {part.fraction:g} of the corpus, about {part.pairs:,} pairs")
+            _add_part(found, part, device, threads)
+        conclusion = found.conclude()
+    if json:
+        _print_json(conclusion.record())
+    else:
+        print_table(conclusion.rows(), HEADER, sys.stdout)
+        print("", *conclusion.answer(), sep="\n")
+    console.say(f"drawn: {out / 'curve.png'}")
+
+
+def _add_part(found: LearningCurve, part: Part, device: DeviceName, threads: int | None) -> None:
+    """Train on a part of a corpus, and judge what became of it."""
+    from nmt import decoding, recipe
+    from nmt.console import PreparationView, show_beginning
+    from nmt.device import open_device
+    from nmt.distributed import ALONE
+    from nmt.learning_curve import measure
+
+    preparation = PreparationView(console)
+    request = found.request(part, preparation.show)
+    place = open_device(device, threads)
+    with preparation, recipe.opened(request, place, time.monotonic(), ALONE) as ready:
+        preparation.stop()
+        show_beginning(console, ready)
+        _watch(ready.training)
+    search = decoding.Request(runs=[request.out], device=device, threads=threads)
+    found.add(measure(part, found.valid(), search))
 
 
 @app.command()
@@ -501,6 +554,26 @@ def _show_card(run: Path) -> None:
     Console().print(Markdown(body(text)))
 
 
+def _watch(training: Training, board: TensorBoardView | None = None) -> None:
+    """Train, showing all that happens; a request to stop ends the command."""
+    from nmt.console import TrainingView
+
+    views: list[TrainingView | TensorBoardView] = [TrainingView(console)]
+    views += [board] if board else []
+    with process.stopping(training) as stop, contextlib.ExitStack() as opened:
+        for view in views:
+            opened.enter_context(view)
+        for event in training.events():
+            for view in views:
+                view.show(event)
+    if not training.progress.finished:
+        console.say(
+            f"stopped and saved at step {training.progress.step:,}; "
+            "to go on, run the same command again"
+        )
+        raise typer.Exit(128 + (stop[0] if stop else signal.SIGTERM))
+
+
 # --- what several commands need -----------------------------------------------------------------
 
 
@@ -540,6 +613,16 @@ def _corpora(
     if valid:
         raise SettingsError(f"{folder} has validation pairs of its own", "leave --valid out")
     return folder, None
+
+
+def _texts_of(prepared: Path) -> tuple[Corpus, Corpus]:
+    """The training and the validation pairs of a prepared folder, as text."""
+    from nmt.manifest import Manifest
+    from nmt.prepare import PreparedPairs
+
+    name, languages = prepared.resolve().name, Manifest.load(prepared).languages
+    train, valid = (PreparedPairs(name, languages, prepared, part) for part in ("train", "valid"))
+    return train, valid
 
 
 def _corpus(words: list[str], langs: str | None) -> Corpus:

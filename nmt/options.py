@@ -87,6 +87,12 @@ Budget = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Wall clock to fit the training to: 90s, 20m, 1h30m."),
 ]
+CurveFolder = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="The folder of the curve and its runs.")
+]
+Fractions = Annotated[
+    str, typer.Option(metavar="PART,PART,...", help="How much of the corpus, from 0 to 1.")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over, forgetting what is there.")]
 TensorBoard = Annotated[
     Path | None,

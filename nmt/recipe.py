@@ -104,7 +104,7 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
         choices.append(Choice("train.patience", 0, f"the schedule is fitted to {what}"))
     else:
         epochs = int(asked.get("train.max_epochs", 0))
-        epochs = epochs or max(8, min(60, round(30 * math.sqrt(30_000 / pairs))))
+        epochs = epochs or usual_epochs(pairs)
         choices.append(Choice("train.max_epochs", epochs, f"{pairs:,} pairs"))
     tokens = 1_000 if pairs <= _FEW else 2_000
     choices.append(Choice("train.batch_tokens", tokens, f"{pairs:,} pairs"))
@@ -122,6 +122,11 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
     warmup = min(300, max(1, total // 10))
     choices.append(Choice("train.warmup_steps", warmup, "a tenth of the training, 300 at most"))
     return _unasked(choices, asked)
+
+
+def usual_epochs(pairs: int) -> int:
+    """How often a corpus of this size is gone through where nothing else ends the training."""
+    return max(8, min(60, round(30 * math.sqrt(30_000 / pairs))))
 
 
 def _unasked(choices: Sequence[Choice], asked: Mapping[str, Any]) -> list[Choice]:

@@ -92,7 +92,11 @@ def toy_pairs(
 
 
 def make_training(
-    folder: Path, corpus: Sequence[Path], valid: Sequence[Path] | None = None, **settings: object
+    folder: Path,
+    corpus: Sequence[Path],
+    valid: Sequence[Path] | None = None,
+    fresh: bool = False,
+    **settings: object,
 ) -> Training:
     """A training in `folder / "run"`, with tiny settings unless others are named.
 
@@ -104,6 +108,7 @@ def make_training(
         open_corpus(corpus),
         open_corpus(valid) if valid else None,
         folder / "run",
+        fresh,
     )
     return get_ready(request, open_device("cpu", 2), time.monotonic()).training
 
