@@ -86,7 +86,7 @@ PAGE = Page(
 def test_everything_is_escaped_and_closed() -> None:
     outline = Outline(render(PAGE))
     assert "script" not in {tag for tag, _ in outline.seen}
-    assert outline.text.count(NASTY) == 14  # one for each place, the title twice
+    assert outline.text.count(NASTY) == 15  # one for each place, the title twice
 
 
 def test_markup_goes_in_as_it_is_and_escapes_what_it_is_given() -> None:
