@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_EXPONENTS = np.geomspace(0.02, 2.0, 150)  # [E]
-_REFITS = 2_000
+_EXPONENTS = np.geomspace(0.02, 2.0, 400)  # [E]
+_REFITS = 1_000
 _INNER = (5.0, 95.0)  # percentiles: nine in ten
 _TRUST = 4  # points of a fit that the noise told from outside counts as much as
 

@@ -1,7 +1,8 @@
-"""From a figure to a file, the same one whatever the user's own settings of matplotlib are."""
+"""From a figure to a file or to text, the same whatever a user's own settings of matplotlib are."""
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -75,19 +76,28 @@ def save(path: Path, figure: Callable[[], Figure], style: Mapping[str, Any]) -> 
         SettingsError: the name does not say which kind of picture it should be.
     """
     refuse_unknown_kind(path)
+    with replacing(path) as beside:
+        return _draw(beside, path.suffix.lower(), figure, style)
+
+
+def svg(figure: Callable[[], Figure], style: Mapping[str, Any]) -> str:
+    """The same as text, to stand within a page."""
+    sheet = io.StringIO()
+    _draw(sheet, ".svg", figure, style)
+    return sheet.getvalue()
+
+
+def _draw(
+    place: Path | io.StringIO, kind: str, figure: Callable[[], Figure], style: Mapping[str, Any]
+) -> bool:
     import matplotlib
     from matplotlib.font_manager import fontManager
 
-    kind = path.suffix.lower()
-    with (
-        matplotlib.rc_context(),
-        warnings.catch_warnings(record=True) as warned,
-        replacing(path) as beside,
-    ):
+    with matplotlib.rc_context(), warnings.catch_warnings(record=True) as warned:
         warnings.filterwarnings("always", "Glyph .* missing from", UserWarning)
         matplotlib.rcdefaults()
         installed = {font.name for font in fontManager.ttflist}
         fonts = ["DejaVu Sans", *(name for name in _FONTS if name in installed)]
         matplotlib.rcParams.update(_STYLE | {"font.family": fonts} | dict(style))
-        figure().savefig(beside, format=kind[1:], dpi=150, metadata=_FORMATS[kind])
+        figure().savefig(place, format=kind[1:], dpi=150, metadata=_FORMATS[kind])
     return kind == ".svg" or not any("missing from" in str(each.message) for each in warned)
