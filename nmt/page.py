@@ -1,9 +1,9 @@
 """A report as one HTML file that needs nothing else: prose, tables, figures, contents.
 
 It looks like a paper's appendix, by day and by night, on a phone and on paper. Nothing in it is
-fetched. Nothing in it runs but `page.js`, and that only where there is a `Deck` or a `Sieve`; without
-it these are lists. What a page holds is told with the classes below; how it looks is in `page.html`,
-beside this module.
+fetched. Nothing in it runs but `page.js`, and that only where there is a `Deck` or a `Sieve`, which
+are lists without it. What a page holds is told with the classes below; how it looks is in
+`page.html`, beside this module.
 
 All text is escaped. A `markupsafe.Markup` is markup already and goes in as it is; its `format`
 escapes what is put into it: `Markup("<mark>{}</mark>").format(text)`.
@@ -40,6 +40,14 @@ class Listing:
     """Lines as they are, in fixed width: a command, a sentence with its alignment."""
 
     kind: ClassVar = "listing"
+    text: str
+
+
+@dataclass(frozen=True)
+class Markdown:
+    """A text in Markdown, with tables and without HTML; its heading of level 2 is here one of 3."""
+
+    kind: ClassVar = "markdown"
     text: str
 
 
@@ -151,7 +159,9 @@ class Section:
         return [block for block in self.blocks if isinstance(block, Section)]
 
 
-Block = Prose | Listing | Items | Table | Figure | Heatmap | Deck | Sieve | Fold | Section
+Block = (
+    Prose | Listing | Markdown | Items | Table | Figure | Heatmap | Deck | Sieve | Fold | Section
+)
 
 
 @dataclass(frozen=True)
@@ -204,8 +214,23 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["themed"] = themed
+    environment.filters |= {"themed": themed, "markdown": markdown}
     return environment.from_string(_text_of("page.html"))
+
+
+def markdown(text: str) -> str:
+    """Markdown as markup; HTML within it is text."""
+    from markdown_it import MarkdownIt
+    from markupsafe import Markup
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(text)
+    for token in tokens:
+        if token.type.startswith("heading"):
+            token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
+    page = parser.renderer.render(tokens, parser.options, {})
+    page = page.replace("<table>", '<div class="wide"><table>')
+    return Markup(page.replace("</table>", "</table></div>"))
 
 
 # --- figures within a page ----------------------------------------------------------------------

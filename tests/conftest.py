@@ -92,11 +92,7 @@ def toy_pairs(
 
 
 def make_training(
-    folder: Path,
-    corpus: Sequence[Path],
-    valid: Sequence[Path] | None = None,
-    fresh: bool = False,
-    **settings: object,
+    folder: Path, corpus: Sequence[Path], valid: Sequence[Path] | None = None, **settings: object
 ) -> Training:
     """A training in `folder / "run"`, with tiny settings unless others are named.
 
@@ -108,7 +104,6 @@ def make_training(
         open_corpus(corpus),
         open_corpus(valid) if valid else None,
         folder / "run",
-        fresh,
     )
     return get_ready(request, open_device("cpu", 2), time.monotonic()).training
 

@@ -7,17 +7,21 @@ import json
 import re
 import shutil
 import socket
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import make_training, nmt, train
+from conftest import TINY, make_training, nmt, train
 from huggingface_hub import ModelCard
 
 from nmt import card
 from nmt.card import Evaluation, public
 from nmt.checkpoint import Run, read_header
+from nmt.corpus import open_corpus
 from nmt.judging import Leaks, Score
+from nmt.recipe import Request, get_ready
 
 Files = dict[str, tuple[Path, Path]]
 
@@ -51,6 +55,10 @@ def tables(text: str) -> list[list[list[str]]]:
     ]
 
 
+def read_by_the_hub(text: str) -> Any:
+    return ModelCard(text).data
+
+
 def test_a_training_ends_with_a_card(copied: Run) -> None:
     text = copied.card.read_text(encoding="utf-8")
     for told in ("Translation xx → yy", "1,500 sentence pairs", "train.max_steps = 150 reached"):
@@ -65,10 +73,10 @@ def test_a_training_ends_with_a_card(copied: Run) -> None:
 
 def test_the_hub_reads_its_head(copied: Run) -> None:
     assert card.keep(copied, an_evaluation(copied))
-    data = ModelCard(copied.card.read_text(encoding="utf-8")).data
+    data = read_by_the_hub(copied.card.read_text(encoding="utf-8"))
     assert data.language == ["xx", "yy"]
     assert data.metrics == ["bleu", "ter"]
-    assert [(r.metric_type, r.metric_value) for r in data.eval_results or ()] == [
+    assert [(r.metric_type, r.metric_value) for r in data.eval_results] == [
         ("bleu", 31.25),
         ("ter", 40.0),
     ]
@@ -78,7 +86,7 @@ def test_a_language_that_yaml_takes_for_a_truth_value(copied: Run) -> None:
     path = copied.path / "manifest.json"
     manifest = json.loads(path.read_text())
     path.write_text(json.dumps(manifest | {"languages": ["no", "pt_BR"]}))
-    assert ModelCard(card.compose(copied)).data.language == ["no", "pt"]
+    assert read_by_the_hub(card.compose(copied)).language == ["no", "pt"]
 
 
 def test_nothing_private_is_told(tmp_path: Path, toy: Files) -> None:
@@ -141,7 +149,7 @@ def test_names_do_not_break_the_tables(copied: Run) -> None:
     text = copied.card.read_text(encoding="utf-8")
     assert "| `a\\|b 'c' ## d` |" in text
     assert all(len({len(row) for row in table}) == 1 for table in tables(text))
-    assert ModelCard(text).data.eval_results
+    assert read_by_the_hub(text).eval_results
 
 
 def test_a_readme_that_is_not_ours_stays(copied: Run) -> None:
@@ -164,11 +172,11 @@ def test_an_average_has_a_card(copied: Run, tmp_path: Path) -> None:
 
 
 def test_a_training_that_starts_over_forgets_the_scores(toy: Files, tmp_path: Path) -> None:
-    settings = {"train__max_steps": 4}
-    training = make_training(tmp_path, toy["train"], toy["valid"], **settings)
+    training = make_training(tmp_path, toy["train"], toy["valid"], train__max_steps=4)
     train(training)
     card.keep(training.run, an_evaluation(training.run))
-    make_training(tmp_path, toy["train"], toy["valid"], fresh=True, **settings)
+    anew = Request(TINY, open_corpus(toy["train"]), None, training.run.path, fresh=True)
+    get_ready(anew, training.device, time.monotonic())
     assert not training.run.card.exists()
     assert not training.run.evaluations.exists()
 

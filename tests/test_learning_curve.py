@@ -34,7 +34,7 @@ def a_point(pairs: int, **changes: float) -> Point:
         "cross_entropy": 1.2 + 9 * pairs**-0.25,
         "cross_entropy_noise": 0.02,
     }
-    return Point(**(values | changes))  # type: ignore[arg-type]
+    return Point(**(values | changes))
 
 
 def test_parts_are_nested_random_and_as_large_as_they_say(toy: Files) -> None:
@@ -98,7 +98,14 @@ def test_one_point_is_no_curve() -> None:
 
 def test_the_command(toy: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "curve"
-    command = ["curve", *toy["train"], "--out", out, "--fractions=0.2,0.5,1", *QUICK]
+    command: list[str | Path] = [
+        "curve",
+        *toy["train"],
+        "--out",
+        out,
+        "--fractions=0.2,0.5,1",
+        *QUICK,
+    ]
     command += [f"--valid={path}" for path in toy["valid"]]
     command += ["--device=cpu", "--set=train.max_steps=20", "--set=train.validate_every=10"]
 
