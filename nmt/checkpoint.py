@@ -4,6 +4,7 @@
     RUN/config.toml         every setting, resolved
     RUN/subwords*.model     SentencePiece
     RUN/manifest.json       what it was trained on
+    RUN/seen-*.arrow        hashes of its training sentences, counts of their words
     RUN/scores.json         the validation scores of the best weights
     RUN/log.jsonl           one JSON object per event
     RUN/weights/            the last weights, and the best by the score that does not decide
@@ -42,6 +43,7 @@ from nmt.errors import RunError, SettingsError
 from nmt.files import PART, cannot_write, replacing, replacing_folder, write_text
 from nmt.manifest import MANIFEST, Manifest
 from nmt.model import Seq2Seq
+from nmt.seen import FILES as SEEN
 from nmt.subwords import Vocabulary
 
 FORMAT = 1
@@ -141,6 +143,7 @@ class Run:
         """Remove what a training writes here, and nothing else; the prepared corpus stays."""
         ours = [self.config, *self.resumable(), self.model, self.log, self.scores]
         ours += [self.path / MANIFEST, *self.path.glob("subwords*.model")]
+        ours += [self.path / name for name in SEEN]
         ours += [*self.weights.glob("*.safetensors"), *self.incidents.glob("*.json")]
         ours += self.evaluations.glob("*.json")
         for file in ours:
@@ -222,6 +225,12 @@ def restore(model: Seq2Seq, tensors: Mapping[str, Tensor], path: Path) -> None:
 def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
     """A model's parameters by name, tied ones once."""
     return dict(model.named_parameters())
+
+
+def preparation_files(folder: Path) -> list[Path]:
+    """What a model needs of the preparation it was trained on."""
+    seen = [folder / name for name in SEEN if (folder / name).is_file()]
+    return [*folder.glob("subwords*.model"), folder / MANIFEST, *seen]
 
 
 # --- config -------------------------------------------------------------------------------------
@@ -378,7 +387,7 @@ def average(places: Sequence[Path], out: Path, last: int) -> list[Path]:
             total[name] = total[name] + weight.detach()
     about = {"averaged": [f"{runs[file].path.name}/{file.name}" for file in files]}
     with replacing_folder(out) as beside:
-        for source in (first.config, first.path / MANIFEST, *first.path.glob("subwords*.model")):
+        for source in (first.config, *preparation_files(first.path)):
             shutil.copyfile(source, beside / source.name)
         weights = {name: (sums / len(files)).float() for name, sums in total.items()}
         write_tensors(Run(beside).model, weights, about)

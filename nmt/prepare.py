@@ -2,6 +2,7 @@
 
     DIR/manifest.json             what was read, kept and left out, and from which bytes
     DIR/train.arrow, valid.arrow  source, target (text), source_ids, target_ids
+    DIR/seen-*.arrow              hashes of the training sentences, counts of their words
     DIR/subwords*.model           SentencePiece
 
 The text is read twice: once to count and to sample lines for the subword model, once to encode,
@@ -31,6 +32,7 @@ from nmt.corpus import Corpus, Pair
 from nmt.errors import CorpusError, RunError
 from nmt.files import replacing_folder
 from nmt.manifest import FORMAT, MANIFEST, Counts, Inputs, Manifest
+from nmt.seen import Glimpse, Record
 from nmt.subwords import LONGEST_TRAINING_LINE, Ids, Vocabulary
 from nmt.workers import in_order
 
@@ -143,8 +145,12 @@ class Preparation:
         encode = Encoder(vocabulary, settings.data.max_length, self.seed, survey.threshold)
         workers = min(threads, _WORKERS) if survey.read > _ALONE else 1
         with replacing_folder(folder) as beside:
-            with Split(beside / "train.arrow") as train, Split(beside / "valid.arrow") as valid:
-                self._encode(encode, workers, survey.read, train, valid)
+            with (
+                Split(beside / "train.arrow") as train,
+                Split(beside / "valid.arrow") as valid,
+                Record(beside) as seen,
+            ):
+                self._encode(encode, workers, survey.read, train, valid, seen)
             _refuse_nothing_kept(self.corpus, train.counts, self.valid or self.corpus, valid.counts)
             for name, content in vocabulary.files().items():
                 (beside / name).write_bytes(content)
@@ -165,17 +171,18 @@ class Preparation:
         return manifest
 
     def _encode(
-        self, encode: Encoder, workers: int, pairs: int, train: Split, valid: Split
+        self, encode: Encoder, workers: int, pairs: int, train: Split, valid: Split, seen: Record
     ) -> None:
         done = 0
-        for kept, held_out in in_order(encode, blocks(self.corpus.pairs(), _BLOCK), workers):
-            train.add(kept)
-            valid.add(held_out)
-            done += kept.read + held_out.read
+        for block in in_order(encode, blocks(self.corpus.pairs(), _BLOCK), workers):
+            train.add(block.kept)
+            valid.add(block.held_out)
+            seen.add(block.glimpse)
+            done += block.kept.read + block.held_out.read
             self.report(Working("encoding", done, min(1.0, done / pairs)))
         if self.valid:
-            for every, _ in map(encode, blocks(self.valid.pairs(), _BLOCK)):
-                valid.add(every)
+            for block in map(encode, blocks(self.valid.pairs(), _BLOCK)):
+                valid.add(block.kept)
 
 
 def blocks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
@@ -267,6 +274,15 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Block:
+    """What became of some pairs of a corpus."""
+
+    kept: Part  # to train on
+    held_out: Part
+    glimpse: Glimpse  # of those kept
+
+
+@dataclass(frozen=True)
 class Encoder:
     """Pairs to rows, a block at a time. It knows nothing but the block: any process may do it."""
 
@@ -275,8 +291,7 @@ class Encoder:
     seed: int
     threshold: int  # of the hashes of held-out pairs
 
-    def __call__(self, block: list[Pair]) -> tuple[Part, Part]:
-        """Those to train on, and those held out."""
+    def __call__(self, block: list[Pair]) -> Block:
         left_out: Counter[str] = Counter()
         pairs = list(clean(block, left_out))
         source_ids = self.vocabulary.source.encode([pair.source for pair in pairs])
@@ -297,7 +312,9 @@ class Encoder:
                 pa.record_batch(columns, schema=_SCHEMA), {EMPTY: blank, TOO_LONG: too_long}
             )
 
-        return part(~held_out, left_out[EMPTY]), part(held_out, 0)
+        kept = part(~held_out, left_out[EMPTY])
+        sides = (kept.rows.column(side).to_pylist() for side in ("source", "target"))
+        return Block(kept, part(held_out, 0), Glimpse.of(*sides))
 
     def _fits(self, ids: list[Ids]) -> np.ndarray:
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt import card
-from nmt.checkpoint import Run, read_config, write_config
+from nmt.checkpoint import Run, preparation_files, read_config, write_config
 from nmt.config import Choice, DataSettings, Settings, flat, read, settings_from
 from nmt.corpus import Corpus
 from nmt.device import Device, training_precision
@@ -290,9 +291,9 @@ def _begin(
 def _write_run(run: Run, settings: Settings, data: Prepared, asked: dict[str, Any]) -> None:
     """All that a model needs beside its weights; `config.toml` last, as the sign of wholeness."""
     write_text(_request_file(run), json.dumps(asked, indent=2) + "\n")
-    for source in (*data.folder.glob("subwords*.model"), data.folder / MANIFEST):
+    for source in preparation_files(data.folder):
         with replacing(run.path / source.name) as beside:
-            beside.write_bytes(source.read_bytes())
+            shutil.copyfile(source, beside)
     write_config(run, settings)
 
 

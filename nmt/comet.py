@@ -1,0 +1,57 @@
+"""COMET (Rei et al. 2020): a model's opinion of translations, for who has such a model.
+
+An extra: pip install 'nmt[comet]'. Unlike a run's folder a COMET checkpoint can run code when it is
+read: use one that you trust.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nmt import __version__
+from nmt.errors import SettingsError
+from nmt.judging import EvaluationSet, Score
+
+_TOGETHER = 16  # lines in a batch
+
+
+def comet_scores(
+    model: Path, test: EvaluationSet, systems: Sequence[Sequence[str]], gpu: bool
+) -> list[Score]:
+    """What a COMET model thinks of each system, 100 times its own number; the first reference
+    alone is looked at.
+
+    Args:
+        model: a checkpoint, or the folder that COMET keeps it in.
+
+    Raises:
+        SettingsError: the package is not installed, or there is no model there.
+    """
+    try:
+        from comet import load_from_checkpoint
+    except ImportError:
+        raise SettingsError(
+            "--comet needs a package that is not installed", "pip install 'nmt[comet]'"
+        ) from None
+    judge = load_from_checkpoint(str(_checkpoint(model)))
+    signature = f"nrefs:1|model:{model.resolve().name}|nmt:{__version__}"
+    found = []
+    for lines in systems:
+        triples = zip(test.sources, lines, test.references[0], strict=True)
+        data = [{"src": source, "mt": line, "ref": ref} for source, line, ref in triples]
+        said = judge.predict(data, batch_size=_TOGETHER, gpus=int(gpu), progress_bar=False)
+        found.append(Score(100 * float(said.system_score), signature))
+    return found
+
+
+def _checkpoint(model: Path) -> Path:
+    """The file to load."""
+    files = [model] if model.is_file() else sorted(model.glob("checkpoints/*.ckpt"))
+    files = files or sorted(model.glob("*.ckpt"))
+    if not files:
+        raise SettingsError(
+            f"--comet {model}: there is no COMET model",
+            "name its .ckpt file, or the folder that COMET keeps it in",
+        )
+    return files[-1]

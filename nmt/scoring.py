@@ -1,0 +1,231 @@
+"""What translations are worth, by sacreBLEU itself: scores, how sure they are, and which
+differences are more than chance.
+
+Every number equals the `sacrebleu` command's to the last digit: lines lose the spaces at their end
+as they do there. Where many candidates are compared nmt.metrics counts the same faster.
+
+    N lines; a reference is N lines, and there may be several
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
+from sacrebleu.significance import PairedTest
+
+from nmt.errors import SettingsError
+from nmt.judging import Interval, Resampling, Score
+
+MOST_RESAMPLED = 20_000
+"""Lines of a test set up to which intervals and tests are made unasked: sacreBLEU holds all
+resamples in memory, 100 kB a line."""
+
+_RESAMPLES, _TRIALS = 1_000, 10_000  # of the bootstrap, of approximate randomisation
+_MULTILINGUAL = ("flores200", "flores101")  # tokenizers of spBLEU, the best first
+
+
+@dataclass(frozen=True)
+class Options:
+    """How text is compared."""
+
+    lowercase: bool = False
+    tokenize: str | None = None  # BLEU's, by sacreBLEU's name; None: what it takes for `language`
+    language: str = ""  # of the translations, where the command says it
+
+
+class Scorer:
+    """Scores translations against the references of one test set."""
+
+    def __init__(self, references: Sequence[Sequence[str]], options: Options) -> None:
+        """Raises SettingsError: the tokenizer is unknown, or what it needs is not installed."""
+        self.references = [_stripped(lines) for lines in references]
+        self.lowercase = options.lowercase
+        self.metrics = _metrics(self.references, options)
+
+    def scores(
+        self, systems: Sequence[Sequence[str]], resampling: Resampling | None
+    ) -> list[dict[str, Score]]:
+        """Each system's scores: with an interval, and tested against the first, if asked for."""
+        outputs = [_stripped(lines) for lines in systems]
+        found: list[dict[str, Score]] = [{} for _ in outputs]
+        for name, metric in self.metrics.items():
+            for each, score in zip(found, _scores(metric, outputs, resampling), strict=True):
+                each[name] = score
+        signature = f"nrefs:{len(self.references)}|case:{'lc' if self.lowercase else 'mixed'}"
+        for each, lines in zip(found, outputs, strict=True):
+            exact = self.exact(lines)
+            each["exact"] = Score(100 * sum(exact) / len(exact), signature)
+        return found
+
+    def only(self, rows: Sequence[int], lines: Sequence[str]) -> dict[str, float]:
+        """A system's scores on some of the lines."""
+        chosen = _stripped(lines[row] for row in rows)
+        references = [[reference[row] for row in rows] for reference in self.references]
+        exact = self.exact(lines)
+        return {
+            **{n: float(m.corpus_score(chosen, references).score) for n, m in self.metrics.items()},
+            "exact": 100 * sum(exact[row] for row in rows) / len(rows),
+        }
+
+    def exact(self, lines: Sequence[str]) -> list[bool]:
+        """Which of all the lines are one of their references, but for spaces."""
+        return [
+            self._plain(line) in map(self._plain, references)
+            for line, *references in zip(lines, *self.references, strict=True)
+        ]
+
+    def _plain(self, line: str) -> str:
+        text = " ".join(line.split())
+        return text.lower() if self.lowercase else text
+
+    def by_line(self, name: str, lines: Sequence[str]) -> Statistics:
+        """What a metric counts in each line."""
+        return Statistics(self.metrics[name], _stripped(lines), self.references)
+
+
+class Statistics:
+    """What a metric counts in each line of a system, from which comes its score on any lines: what
+    sacreBLEU's own tests of significance are built on."""
+
+    def __init__(
+        self, metric: Any, lines: Sequence[str], references: Sequence[Sequence[str]]
+    ) -> None:
+        self._metric, self._lines = metric, metric._extract_corpus_statistics(lines, references)
+        self._sentence = metric
+        if isinstance(metric, BLEU):  # as `sacrebleu --sentence-level` does
+            self._sentence = BLEU(effective_order=True)
+
+    def score(self, rows: Iterable[int]) -> Any:
+        """sacreBLEU's score of these lines together; there must be some."""
+        return self._metric._aggregate_and_compute([list(self._lines[row]) for row in rows])
+
+    def sentence(self, row: int) -> Any:
+        """sacreBLEU's score of a line alone."""
+        return self._sentence._aggregate_and_compute([list(self._lines[row])])
+
+
+def _stripped(lines: Iterable[str]) -> list[str]:
+    return [line.rstrip() for line in lines]
+
+
+# --- metrics ------------------------------------------------------------------------------------
+
+
+def _metrics(references: list[list[str]], options: Options) -> dict[str, Any]:
+    """sacreBLEU's metrics by our names for them (nmt.judging.METRICS)."""
+    about: dict[str, Any] = {"lowercase": options.lowercase, "references": references}
+    metrics: dict[str, Any] = {
+        "bleu": _bleu(options, **about),
+        "chrf": CHRF(**about),
+        "chrf++": CHRF(word_order=2, **about),
+        "ter": TER(references=references),  # which knows no case, as the command has it
+    }
+    for name in _MULTILINGUAL:
+        if model_of(name).is_file():
+            return metrics | {"spbleu": BLEU(tokenize=name, **about)}
+    return metrics
+
+
+def model_of(tokenizer: str) -> Path:
+    """Where sacreBLEU looks for the SentencePiece model of one of its tokenizers."""
+    from sacrebleu.tokenizers.tokenizer_spm import SACREBLEU_DIR, SPM_MODELS
+
+    return Path(SACREBLEU_DIR) / "models" / SPM_MODELS[tokenizer]["url"].rpartition("/")[2]
+
+
+def _bleu(options: Options, **more: Any) -> BLEU:
+    """Raises SettingsError where the tokenizer cannot be had."""
+    from sacrebleu.tokenizers.tokenizer_spm import SPM_MODELS
+
+    name, known = options.tokenize, sorted(BLEU.TOKENIZERS)
+    if name is not None and name not in known:
+        raise SettingsError(
+            f"--tokenize {name}: no such tokenizer", f"it is one of {', '.join(known)}"
+        )
+    if name in SPM_MODELS and not model_of(name).is_file():
+        raise SettingsError(
+            f"--tokenize {name}: its model is not there ({model_of(name)})",
+            f"where there is a network, `sacrebleu REF -i FILE -tok {name}` fetches it",
+        )
+    try:
+        return BLEU(tokenize=name, trg_lang=options.language, **more)
+    except (ImportError, RuntimeError) as error:
+        language = (name or options.language).partition("-")[0]
+        raise SettingsError(
+            f"the tokenizer {name or f'{language}-mecab'} needs a package that is not installed",
+            f"pip install 'sacrebleu[{language}]', or choose another with --tokenize",
+        ) from error
+
+
+# --- intervals and tests ------------------------------------------------------------------------
+
+
+def resampling_for(
+    lines: int, systems: int, test: Literal["bs", "ar"], resamples: int | None
+) -> Resampling | None:
+    """How sure scores are to be made.
+
+    Args:
+        resamples: of the bootstrap; 0: none; None: sacreBLEU's number, if the test set is not so
+            large that it would fill the memory.
+    """
+    if resamples is None:
+        resamples = _RESAMPLES if lines <= MOST_RESAMPLED else 0
+    if not resamples:
+        return None
+    trials = resamples if test == "bs" else _TRIALS
+    seed = os.environ.get("SACREBLEU_SEED", "12345").lower()
+    return Resampling(test if systems > 1 else None, resamples, trials, seed)
+
+
+def _scores(metric: Any, systems: list[list[str]], resampling: Resampling | None) -> list[Score]:
+    """Of one metric; without a test each system by itself."""
+    if resampling and resampling.test:
+        return _tested(metric, systems, resampling)
+    resamples = resampling.resamples if resampling else 1
+    found = [metric.corpus_score(lines, None, n_bootstrap=resamples) for lines in systems]
+    signature = _signature(metric)
+    return [
+        Score(
+            float(each.score),
+            signature,
+            Interval(float(each._mean), float(each._ci)) if resampling else None,
+        )
+        for each in found
+    ]
+
+
+def _tested(metric: Any, systems: list[list[str]], resampling: Resampling) -> list[Score]:
+    """By the paired test of `sacrebleu --paired-bs` or `--paired-ar`."""
+    test = PairedTest(
+        [(f"{number}", lines) for number, lines in enumerate(systems)],
+        {"metric": metric},
+        references=None,
+        test_type=resampling.test,
+        n_samples=resampling.trials,
+        n_ar_confidence=resampling.resamples if resampling.test == "ar" else -1,
+    )
+    _, found = test()
+    (results,) = (found[key] for key in found if key != "System")
+    signature = _signature(metric)
+    return [
+        Score(
+            float(each.score), signature, Interval(float(each.mean), float(each.ci)), each.p_value
+        )
+        for each in results
+    ]
+
+
+def _signature(metric: Any) -> str:
+    """Of the score itself, on which no resampling bears."""
+    signature = metric.get_signature()
+    for key in ("bs", "ar", "seed"):
+        signature.info[key] = None
+    return str(signature)
