@@ -39,7 +39,7 @@ from nmt.manifest import Manifest
 from nmt.metrics import METRICS
 from nmt.prepare import Report
 from nmt.recipe import Request, usual_epochs
-from nmt.wording import counted, duration
+from nmt.wording import counted, duration, signed
 from nmt.words import words
 
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
@@ -347,7 +347,8 @@ class Conclusion:
         now, then = (_perplexity(nats.at(n)) for n in (nats.largest, self.twice))
         return [
             f"Twice the data, {counted(self.twice, 'pair')}, would give {score.value:.1f} BLEU: "
-            f"{gain.value:+.1f}, nine times in ten between {gain.low:+.1f} and {gain.high:+.1f}.",
+            f"{signed(gain.value, 1)}, nine times in ten between {signed(gain.low, 1)} and "
+            f"{signed(gain.high, 1)}.",
             f"Perplexity per word would go from {now.value:.2f} to {then.value:.2f} "
             f"({then.low:.2f} to {then.high:.2f}).",
         ]

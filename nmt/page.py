@@ -121,7 +121,8 @@ class Deck:
 class Entry:
     """Lines that belong together, each with what it is."""
 
-    title: str
+    kind: ClassVar = "entry"
+    title: str  # "": none
     lines: Sequence[tuple[str, str]]
     marks: Sequence[str] = ()  # keys of `Sieve.marks`
 

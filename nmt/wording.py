@@ -16,3 +16,8 @@ def duration(seconds: float) -> str:
 def counted(number: int, thing: str) -> str:
     """`1 pair`, `29,000 pairs`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def signed(number: float, digits: int) -> str:
+    """`+1.25`, `−1.25`."""
+    return f"{number:+.{digits}f}".replace("-", "−")
