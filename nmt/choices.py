@@ -19,3 +19,5 @@ Format = Literal["text", "tsv", "jsonl"]
 """How translations are written."""
 AlignmentUnit = Literal["none", "words", "subwords"]
 """What alignments are between."""
+SignificanceTest = Literal["bs", "ar"]
+"""How two systems are compared: paired bootstrap, or approximate randomisation."""

@@ -19,11 +19,13 @@ import typer
 
 from nmt import options, process
 from nmt.console import AttentionView, console, print_table
-from nmt.errors import CorpusError, SettingsError
+from nmt.errors import CorpusError, NmtError, SettingsError
 
 if TYPE_CHECKING:
     from nmt.choices import DeviceName
     from nmt.corpus import Corpus
+    from nmt.judge import Entry
+    from nmt.judging import Judgement
     from nmt.learning_curve import LearningCurve, Part
     from nmt.tensorboard import TensorBoardView
     from nmt.training import Training
@@ -376,12 +378,21 @@ def score(
 
 @app.command()
 def evaluate(
-    run: options.RunFolder,
-    corpus: options.Corpus,
+    words: options.RunsAndCorpus = None,
     langs: options.Langs = None,
     hypotheses: options.Hypotheses = None,
+    references: options.References = None,
+    test_set: options.StandardTestSet = None,
+    lowercase: options.Lowercase = False,
+    tokenize: options.Tokenize = None,
+    paired: options.Paired = "bs",
+    resamples: options.Resamples = None,
+    comet: options.CometModel = None,
+    details: options.Details = False,
+    report: options.Report = None,
     output: options.Output = None,
     json: options.AsJson = False,
+    ensemble: options.Ensemble = None,
     beam: options.Beam = None,
     length_penalty: options.LengthPenalty = None,
     assignments: options.SearchAssignments = None,
@@ -391,23 +402,27 @@ def evaluate(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Translate a corpus and score it: BLEU, chrF, TER, perplexity."""
-    from nmt import decoding
-    from nmt.evaluate import (
-        as_record,
-        as_rows,
-        encode,
-        perplexity,
-        score_translations,
-        translations_in,
-    )
-    from nmt.files import replacing
+    """Score systems on a test set: BLEU, chrF, TER, perplexity; what is sure, what goes wrong."""
+    from nmt import scoring, tables, testsets
+    from nmt.comet import Comet
+    from nmt.decoding import Request
+    from nmt.judge import judge
+    from nmt.systems import sort_out, translated, write
 
-    pairs = list(_corpus(corpus, langs).pairs())
-    if not pairs:
-        raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
-    request = decoding.Request(
-        runs=[run],
+    named = sort_out(words or (), hypotheses or (), test_set is None)
+    if not (named.systems or named.files) or not (named.corpus or test_set):
+        raise typer.BadParameter("give RUN... CORPUS..., or --hypotheses FILE and CORPUS...")
+    if test_set:
+        test = testsets.standard(test_set, langs, console.say)
+    else:
+        test = testsets.own(_corpus(named.corpus, langs))
+    test = testsets.with_references(test, references or ())
+    language = langs.rpartition("-")[2] if test_set and langs else ""
+    scorer = scoring.Scorer(test.references, scoring.Options(lowercase, tokenize, language))
+    opinion = Comet(comet, device) if comet else None
+    request = Request(
+        runs=(),
+        mean=ensemble,
         precision=precision,
         device=device,
         threads=threads,
@@ -415,28 +430,28 @@ def evaluate(
         length_penalty=length_penalty,
         assignments=assignments or (),
     )
-    (trained,) = decoding.load_runs(request)
-    encoded = encode(pairs, trained.vocabulary, trained.settings.data.max_length)
-    if encoded.left_out:
-        console.warn(
-            f"{encoded.left_out} pairs have an empty or a very long side: "
-            "scored as they are, left out of perplexity"
-        )
-    if hypotheses:
-        translations = translations_in(hypotheses, len(pairs))
-    else:
-        translator = decoding.make_translator(request, [trained])
-        translations = [t.text for t in translator.translate([pair.source for pair in pairs])]
+    entries = translated(test, named, request, console.warn)
     if output:
-        with replacing(output) as beside:
-            beside.write_bytes("".join(f"{line}\n" for line in translations).encode())
-    scores = score_translations(translations, [pair.target for pair in pairs])
-    likely = perplexity(trained.model, encoded.batches())
+        write(entries, output)
+    more = (
+        {"comet": [opinion.score(test, each.translations) for each in entries]} if opinion else {}
+    )
+    resampling = scoring.resampling_for(len(test), len(entries), paired, resamples)
+    judgement = judge(test, entries, scorer, resampling, more)
+    for note in judgement.notes:
+        console.warn(note)
+    _keep(judgement, entries)
+    if report:
+        from nmt.report import look, write_report
+
+        page = write_report(judgement, report, look(judgement, request))
+        console.say(f"report: {page}")
     if json:
-        _print_json(as_record(scores, likely, len(pairs)))
-    else:
-        rows = as_rows(scores, likely, len(pairs))
-        print_table(rows, ("metric", "score", "signature"), sys.stdout)
+        _print_json(tables.as_record(judgement, details))
+        return
+    for table in tables.tables(judgement, details):
+        print(f"\n{table.title}\n" if table.title else "", end="")
+        print_table(table.rows, table.header, sys.stdout)
 
 
 @app.command()
@@ -529,6 +544,25 @@ def info(
     print_table(table(facts, curves), ("", "", *facts) if others else (), sys.stdout)
     for each in curves.values() if not others else ():
         print("", chart(each, shutil.get_terminal_size().columns), sep="\n")
+
+
+def _keep(judgement: Judgement, entries: Sequence[Entry]) -> None:
+    """What runs have scored goes into their folders, and onto their cards."""
+    from nmt import card
+    from nmt.checkpoint import Run
+
+    for entry, system in zip(entries, judgement.systems, strict=True):
+        if not entry.search or len(entry.runs) > 1:
+            continue
+        run = Run(entry.runs[0])
+        kept = card.evaluation_of(run, judgement.test, system, entry.search)
+        try:
+            ours = card.keep(run, kept)
+        except NmtError as error:  # of somebody else's, perhaps
+            console.warn(f"{error.message}: the scores are not kept")
+        else:
+            if not ours:
+                console.warn(f"{run.card}: was not written by nmt, and stays as it is")
 
 
 def _refuse_more_than_a_card(runs: list[Path], plot: Path | None, json: bool) -> None:

@@ -1,46 +1,24 @@
-"""Scores for people, with the settings that made them: BLEU, chrF and TER by sacreBLEU itself, and
-perplexity. Where many candidates are compared nmt.metrics counts the same numbers faster."""
+"""How good a model is while it is trained: perplexity, and BLEU of its translations. All that is to
+be said of one that is finished: nmt.judge."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from sacrebleu.metrics.bleu import BLEU
-from sacrebleu.metrics.chrf import CHRF
-from sacrebleu.metrics.ter import TER
 
 from nmt.batches import Batch, grouped
 from nmt.clean import is_blank
-from nmt.corpus import Pair, read_lines
+from nmt.corpus import Pair
 from nmt.device import autocast
-from nmt.errors import CorpusError
 from nmt.loss import Loss, cross_entropy
 from nmt.model import Seq2Seq
 from nmt.subwords import Ids, Vocabulary
 
-_NAMES = {"bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
 _TOKENS = 2_000  # target subwords whose perplexity is computed together
-
-
-@dataclass(frozen=True)
-class Score:
-    """A number and what it means."""
-
-    score: float
-    signature: str
-
-
-def score_translations(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Score]:
-    """BLEU, chrF and TER over the whole test set, equal to the `sacrebleu` command's."""
-    scores = {}
-    for name, metric in (("bleu", BLEU()), ("chrf", CHRF()), ("ter", TER())):
-        result = metric.corpus_score(list(hypotheses), [list(references)])
-        scores[name] = Score(float(result.score), str(metric.get_signature()))
-    return scores
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
@@ -109,38 +87,3 @@ def encode(pairs: Sequence[Pair], vocabulary: Vocabulary, longest: int) -> Encod
     return Encoded(
         [sources[i] for i in rows], [targets[i] for i in rows], left_out=len(pairs) - len(rows)
     )
-
-
-def translations_in(file: Path, pairs: int) -> list[str]:
-    """The lines of a file, one for each pair.
-
-    Raises:
-        CorpusError: it cannot be read, or has another number of lines.
-    """
-    lines = list(read_lines(file))
-    if len(lines) != pairs:
-        raise CorpusError(
-            f"has {len(lines)} lines and the corpus {pairs} pairs",
-            "give one translation for each pair, in order",
-            path=file,
-        )
-    return lines
-
-
-# --- for people and for programs ----------------------------------------------------------------
-
-
-def as_rows(
-    scores: Mapping[str, Score], perplexity: float, sentences: int
-) -> list[tuple[str, ...]]:
-    """Name, score, and what it means."""
-    rows = [(_NAMES[name], f"{each.score:.2f}", each.signature) for name, each in scores.items()]
-    shown = "none" if math.isnan(perplexity) else f"{perplexity:.3f}"
-    rows.append(("perplexity", shown, "per target subword"))
-    return [*rows, ("sentences", f"{sentences}", "")]
-
-
-def as_record(scores: Mapping[str, Score], perplexity: float, sentences: int) -> dict[str, object]:
-    """The same, for programs."""
-    each = {name: asdict(score) for name, score in scores.items()}
-    return {**each, "perplexity": perplexity, "sentences": sentences}

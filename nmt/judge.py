@@ -6,7 +6,7 @@ and what of the test set the training text holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -26,8 +26,10 @@ from nmt.judging import (
     System,
     Unknown,
 )
-from nmt.scoring import Options, Scorer
+from nmt.scoring import Scorer
 from nmt.seen import Seen, spoken
+
+_TOKENIZERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}  # BLEU's, by language
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Entry:
     runs: tuple[Path, ...] = ()  # those that made them
     perplexity: float | None = None
     recipe: str = ""  # equal for runs that differ in nothing but the seed; "": of no recipe
+    seed: int = 0
+    search: str = ""  # how it was translated; "": elsewhere
 
     def seen(self) -> list[Seen]:
         """What is known of the training text, run by run."""
@@ -48,20 +52,19 @@ class Entry:
 def judge(
     test: EvaluationSet,
     entries: Sequence[Entry],
-    options: Options,
+    scorer: Scorer,
     resampling: Resampling | None,
     more: Mapping[str, Sequence[Score]] | None = None,
 ) -> Judgement:
     """All that is to be said of systems on a test set; the first is what others are tested against.
 
     Args:
+        scorer: of the test set's references.
         more: scores of each system by other metrics.
 
     Raises:
-        SettingsError: the tokenizer cannot be had.
         RunError: what a run keeps of its training text is damaged.
     """
-    scorer = Scorer(test.references, options)
     outputs = [entry.translations for entry in entries]
     scores = scorer.scores(outputs, resampling)
     for name, each in (more or {}).items():
@@ -94,7 +97,26 @@ def judge(
         resampling=resampling,
         unknown=unknown,
         leaked=tuple(np.flatnonzero(leaked).tolist()),
+        notes=tuple(_notes(test, entries, scorer, leaked)),
     )
+
+
+def _notes(
+    test: EvaluationSet, entries: Sequence[Entry], scorer: Scorer, leaked: NDArray[np.bool_]
+) -> Iterator[str]:
+    """What cannot be said, or not well, and why."""
+    language = test.languages[1] if test.languages else ""
+    if language in _TOKENIZERS and scorer.tokenizer == "13a":
+        fit = _TOKENIZERS[language]
+        yield f"BLEU's tokenizer 13a cannot tell the words of {language}: --tokenize {fit} does"
+    for entry in entries:
+        if len(entry.seen()) < len(entry.runs):
+            yield (
+                f"{entry.name} keeps no record of its training text (an earlier nmt prepared it): "
+                "lines that it has seen, and words that it has not, are not known"
+            )
+    if leaked.all():
+        yield "every line stands in the training text: there are no scores without them"
 
 
 # --- the training text --------------------------------------------------------------------------
@@ -134,12 +156,16 @@ def _leaks(test: EvaluationSet, entry: Entry) -> tuple[Leaks | None, NDArray[np.
 
 
 def _recipes(entries: Sequence[Entry], systems: Sequence[System]) -> tuple[Recipe, ...]:
-    """Those of which there are several runs."""
+    """Those of which there are several seeds, and of each one run."""
     groups: dict[str, list[int]] = {}
     for place, entry in enumerate(entries):
         if entry.recipe:
             groups.setdefault(entry.recipe, []).append(place)
-    return tuple(_recipe(places, systems) for places in groups.values() if len(places) > 1)
+    return tuple(
+        _recipe(places, systems)
+        for places in groups.values()
+        if 1 < len(places) == len({entries[place].seed for place in places})
+    )
 
 
 def _recipe(places: list[int], systems: Sequence[System]) -> Recipe:

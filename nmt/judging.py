@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from nmt.choices import SignificanceTest
+
 METRICS = {
     "bleu": "BLEU",
     "chrf": "chrF2",
@@ -147,7 +149,7 @@ class Recipe:
 class Resampling:
     """How intervals and p-values were found, by sacreBLEU."""
 
-    test: Literal["bs", "ar"] | None  # paired bootstrap or approximate randomisation; None: no test
+    test: SignificanceTest | None  # paired bootstrap or approximate randomisation; None: no test
     resamples: int  # of the bootstrap
     trials: int  # of the test
     seed: str

@@ -32,13 +32,13 @@ from nmt.config import flat, read
 from nmt.corpus import Corpus, Pair
 from nmt.curves import read as read_log
 from nmt.errors import CorpusError, RunError, SettingsError
-from nmt.evaluate import score_translations
 from nmt.extrapolation import Extrapolation, Panel, Range, extrapolate
 from nmt.files import to_json, write_text
 from nmt.manifest import Manifest
 from nmt.metrics import METRICS
 from nmt.prepare import Report
 from nmt.recipe import Request, usual_epochs
+from nmt.scoring import Options, Scorer
 from nmt.wording import counted, duration, signed
 from nmt.words import words
 
@@ -283,7 +283,7 @@ def measure(part: Part, valid: Corpus, request: decoding.Request) -> Point:
     sources, targets = [p.source for p in pairs], [p.target for p in pairs]
     translator = decoding.make_translator(request, decoding.load_runs(request))
     translations = [each.text for each in translator.translate(sources)]
-    scores = score_translations(translations, targets)
+    (scores,) = Scorer([targets], Options()).scores([translations], None)
     costs = np.array([-each.log_probability for each in translator.score(sources, targets)])
     sizes = np.array([len(words(target)) for target in targets])
     nats = float(costs.sum() / sizes.sum())

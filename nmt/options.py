@@ -231,9 +231,6 @@ Tokens = Annotated[bool, typer.Option("--tokens", help="The log-probability of e
 ScoreFormat = Annotated[
     choices.Format, typer.Option(help="text: log-probabilities; tsv and jsonl: ranks as well.")
 ]
-Hypotheses = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Score these translations instead.")
-]
 Metric = Annotated[choices.MetricName, typer.Option(help="What is to be high.")]
 Rerank = Annotated[
     bool,
@@ -241,4 +238,81 @@ Rerank = Annotated[
 ]
 Beams = Annotated[
     str | None, typer.Option(metavar="N,N,...", help="The beams to try.  [default: 1,2,3,5,8,12]")
+]
+
+# --- evaluating ---------------------------------------------------------------------------------
+
+RunsAndCorpus = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="RUN... CORPUS...",
+        help="The systems, each a run's folder, or RUN1,RUN2 as one model; then the test set: two "
+        "aligned files, or one .tsv, .jsonl, .parquet, .tmx, .po or .xliff file, or "
+        "hf:NAME[:SPLIT], or a folder that nmt prepare wrote.",
+    ),
+]
+Hypotheses = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[NAME=]FILE",
+        help="A file of translations, as one more system; repeatable. Without NAME it stands for "
+        "those of the only RUN.",
+    ),
+]
+References = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="One more reference for each line; repeatable."),
+]
+StandardTestSet = Annotated[
+    str | None,
+    typer.Option(
+        "--test-set",
+        metavar="NAME",
+        help="A test set that sacreBLEU knows (wmt14/full), instead of CORPUS; with --langs.",
+    ),
+]
+Lowercase = Annotated[bool, typer.Option("--lowercase", help="Score without regard to case.")]
+Tokenize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="BLEU's tokenizer, by sacreBLEU's name: 13a, intl, zh, ja-mecab, ko-mecab, char, "
+        "flores200, spm, none.  [default: 13a]",
+    ),
+]
+Paired = Annotated[
+    choices.SignificanceTest,
+    typer.Option(
+        help="How systems are tested against the first: paired bootstrap, or approximate "
+        "randomisation."
+    ),
+]
+Resamples = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Of the bootstrap, for intervals and tests; 0: none.  [default: 1000, "
+        "none above 20,000 lines]",
+    ),
+]
+CometModel = Annotated[
+    Path | None,
+    typer.Option(
+        "--comet", metavar="MODEL", help="Score by this COMET model too (pip install 'nmt[comet]')."
+    ),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR|FILE.html",
+        help="Write a report, with pictures, examples and model cards, as one HTML file; "
+        "into DIR the pictures as files too.",
+    ),
+]
+Details = Annotated[
+    bool,
+    typer.Option(
+        "--details", help="Where the systems go wrong: by groups of lines, and the worst of them."
+    ),
 ]

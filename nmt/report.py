@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from nmt.alignment import Attention
 from nmt.card import body, compose
 from nmt.checkpoint import Run
 from nmt.curves import Curves, has_log, read
+from nmt.decoding import Request, load_runs, make_translator
 from nmt.diff import Part, word_diff
 from nmt.judging import (
     LOWER_IS_BETTER,
@@ -52,8 +53,6 @@ from nmt.wording import counted, signed
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from nmt.translate import Translation
-
 _MAIN = ("bleu", "chrf", "ter")  # the metrics of the first table
 _WORST = 30  # lines shown of a system
 _DIFFERENT = 200  # ... of two
@@ -83,9 +82,19 @@ def choose(judgement: Judgement) -> list[int]:
     return [fit[round(at * (len(fit) - 1) / max(1, count - 1))] for at in range(count)]
 
 
-def looked(rows: Sequence[int], translations: Sequence[Translation]) -> list[Looked]:
-    """Those of the lines' translations that have attention."""
-    found = [each.candidates[0].attention for each in translations]
+def look(judgement: Judgement, request: Request) -> list[Looked]:
+    """Where the first system looked, if it is a run or an ensemble whose models have attention.
+
+    Args:
+        request: how the systems searched.
+    """
+    runs, rows = judgement.systems[0].runs, choose(judgement)
+    if not runs or not rows:
+        return []
+    asked = replace(request, runs=runs, format="jsonl", mean=request.mean if runs[1:] else None)
+    translator = make_translator(asked, load_runs(asked))
+    translations = translator.translate([judgement.test.sources[row] for row in rows])
+    found = [translation.candidates[0].attention for translation in translations]
     return [Looked(row, parts) for row, parts in zip(rows, found, strict=True) if parts]
 
 

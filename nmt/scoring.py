@@ -13,13 +13,14 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest
 
+from nmt.choices import SignificanceTest
 from nmt.errors import SettingsError
 from nmt.judging import Interval, Resampling, Score
 
@@ -48,6 +49,11 @@ class Scorer:
         self.references = [_stripped(lines) for lines in references]
         self.lowercase = options.lowercase
         self.metrics = _metrics(self.references, options)
+
+    @property
+    def tokenizer(self) -> str:
+        """BLEU's, as its signature has it."""
+        return str(self.metrics["bleu"].tokenizer_signature)
 
     def scores(
         self, systems: Sequence[Sequence[str]], resampling: Resampling | None
@@ -168,7 +174,7 @@ def _bleu(options: Options, **more: Any) -> BLEU:
 
 
 def resampling_for(
-    lines: int, systems: int, test: Literal["bs", "ar"], resamples: int | None
+    lines: int, systems: int, test: SignificanceTest, resamples: int | None
 ) -> Resampling | None:
     """How sure scores are to be made.
 

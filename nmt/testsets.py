@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from tarfile import TarError
@@ -16,18 +17,27 @@ from nmt.errors import CorpusError, SettingsError
 from nmt.judging import EvaluationSet
 
 
-def own(corpus: Corpus, references: Sequence[Path]) -> EvaluationSet:
-    """A corpus, and files with further references.
+def own(corpus: Corpus) -> EvaluationSet:
+    """A corpus.
 
     Raises:
-        CorpusError: there is nothing in it, or a file has another number of lines.
+        CorpusError: there is nothing in it.
     """
     pairs = list(corpus.pairs())
     if not pairs:
         raise CorpusError(f"{corpus.name}: there is nothing in it to score")
     sources, targets = zip(*pairs, strict=True)
-    more = tuple(tuple(lines_for(file, len(pairs), "reference")) for file in references)
-    return EvaluationSet(corpus.name, corpus.languages, sources, (targets, *more))
+    return EvaluationSet(corpus.name, corpus.languages, sources, (targets,))
+
+
+def with_references(test: EvaluationSet, files: Sequence[Path]) -> EvaluationSet:
+    """The same with one more reference for each file.
+
+    Raises:
+        CorpusError: a file cannot be read, or has another number of lines.
+    """
+    more = (tuple(lines_for(file, len(test), "reference")) for file in files)
+    return replace(test, references=(*test.references, *more))
 
 
 def lines_for(file: Path, pairs: int, what: str) -> list[str]:
@@ -103,7 +113,7 @@ def _fetching(name: str, langs: str, report: Callable[[str], None]) -> Iterator[
         yield
     except (OSError, SystemExit, TarError, BadZipFile) as error:
         raise CorpusError(
-            f"{name}: is not in sacreBLEU's cache ({SACREBLEU_DIR}), and cannot be fetched: {error}",
+            f"{name}: is not in sacreBLEU's cache ({SACREBLEU_DIR}) and cannot be fetched: {error}",
             f"where there is a network `sacrebleu -t {name} -l {langs} --echo src` fetches it; "
             "copy the cache from there, or name its copy in the variable SACREBLEU",
         ) from None

@@ -1,0 +1,180 @@
+"""From what `nmt evaluate` names to systems that have translated a test set: runs, ensembles, and
+files of hypotheses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nmt.checkpoint import Trained, ensemble
+from nmt.config import flat
+from nmt.corpus import Pair
+from nmt.decoding import Request, described, load_runs, make_translator, runs_of
+from nmt.engine import Engine
+from nmt.errors import SettingsError
+from nmt.evaluate import encode, perplexity, perplexity_of
+from nmt.files import replacing, to_json
+from nmt.judge import Entry
+from nmt.judging import EvaluationSet
+from nmt.search import SearchOptions
+from nmt.testsets import lines_for
+
+Runs = tuple[Path, ...]
+"""A system's: several decide together."""
+
+
+@dataclass(frozen=True)
+class File:
+    """Translations that are there already."""
+
+    name: str  # "" where none was given
+    path: Path
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a command names."""
+
+    systems: Sequence[Runs]
+    corpus: list[str]
+    files: Sequence[File]  # systems of their own
+    instead: File | None  # stands for the translations of the only run
+
+
+def sort_out(words: Sequence[str], hypotheses: Sequence[str], has_corpus: bool) -> Named:
+    """`RUN... CORPUS...`: the words before the corpus that are runs, or RUN1,RUN2.
+
+    A corpus is two words at most, so that what stands before them must be a run, there or not. A
+    file of hypotheses without a name stands for the translations of the only run.
+
+    Args:
+        has_corpus: whether some words, perhaps none, are a corpus.
+
+    Raises:
+        SettingsError: a file of hypotheses needs a name.
+    """
+    named = [tuple(runs_of(word)) for word in words]
+    count = len(words)
+    if has_corpus:
+        is_run = [all((run / "config.toml").is_file() for run in runs) for runs in named]
+        leading = is_run.index(False) if False in is_run else len(words)
+        count = max(leading, 0 if hypotheses else 1, len(words) - 2)
+    files = [_file_of(text) for text in hypotheses]
+    nameless = [file for file in files if not file.name]
+    instead = nameless[0] if nameless and count else None
+    if instead and (count > 1 or len(nameless) > 1):
+        raise SettingsError(
+            f"--hypotheses {nameless[-1].path}: of several systems each needs a name",
+            f"write --hypotheses NAME={nameless[-1].path}",
+        )
+    others = [file for file in files if file is not instead]
+    return Named(named[:count], list(words[count:]), others, instead)
+
+
+def _file_of(text: str) -> File:
+    """`NAME=FILE`, or FILE; a file whose own name has an equals sign is a file."""
+    name, equals, file = text.partition("=")
+    return File(name, Path(file)) if equals and not Path(text).exists() else File("", Path(text))
+
+
+def translated(
+    test: EvaluationSet, named: Named, request: Request, warn: Callable[[str], None]
+) -> list[Entry]:
+    """Each system with its translations, the runs first.
+
+    Args:
+        request: how the runs search.
+
+    Raises:
+        SettingsError: two systems have one name.
+        NmtError: a run cannot be read or searched so, or a file has another number of lines.
+    """
+    names = _names(named)
+    files = [(file.path, lines_for(file.path, len(test), "translation")) for file in named.files]
+    entries = []
+    for name, runs in zip(names, named.systems, strict=False):
+        mean = request.mean if len(runs) > 1 else None
+        asked = replace(request, runs=runs, mean=mean)
+        entries.append(_run(name, test, asked, named.instead, warn))
+    for name, (_, lines) in zip(names[len(entries) :], files, strict=True):
+        entries.append(Entry(name, lines))
+    return entries
+
+
+def write(entries: Sequence[Entry], place: Path) -> None:
+    """Keep the translations: a system's in a file, those of several in a folder, by their names."""
+    for entry in entries:
+        path = place
+        if len(entries) > 1:
+            path = place / f"{entry.name.replace('/', '-')}.txt"
+        with replacing(path) as beside:
+            beside.write_bytes("".join(f"{line}\n" for line in entry.translations).encode())
+
+
+def _names(named: Named) -> list[str]:
+    """Of every system: a run's is its folder's, or the path as given where that is not unique."""
+    runs = ["+".join(run.resolve().name for run in each) for each in named.systems]
+    if len(set(runs)) < len(runs):
+        runs = ["+".join(map(str, each)) for each in named.systems]
+    names = [*runs, *(file.name or file.path.name for file in named.files)]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingsError(
+                f"two systems are called {name}", "give files names: --hypotheses NAME=FILE"
+            )
+    return names
+
+
+def _run(
+    name: str,
+    test: EvaluationSet,
+    request: Request,
+    instead: File | None,
+    warn: Callable[[str], None],
+) -> Entry:
+    """A run's translations, or an ensemble's."""
+    members = load_runs(request)
+    likely = _perplexity(members, test, request, warn)
+    if instead:
+        lines = lines_for(instead.path, len(test), "translation")
+    else:
+        found = make_translator(request, members).translate(list(test.sources))
+        lines = [translation.text for translation in found]
+    alone = members[0] if len(members) == 1 else None
+    return Entry(
+        name,
+        lines,
+        tuple(request.runs),
+        likely,
+        recipe=_recipe(alone) if alone else "",
+        seed=alone.settings.train.seed if alone else 0,
+        search="" if instead else described(request, members),
+    )
+
+
+def _perplexity(
+    members: Sequence[Trained], test: EvaluationSet, request: Request, warn: Callable[[str], None]
+) -> float:
+    """Of the first reference's subwords; nan if no pair has any."""
+    first = members[0]
+    pairs = [Pair(*pair) for pair in zip(test.sources, test.references[0], strict=True)]
+    encoded = encode(pairs, first.vocabulary, first.settings.data.max_length)
+    if encoded.left_out:
+        warn(
+            f"{encoded.left_out} pairs have an empty or a very long side: "
+            "scored as they are, left out of perplexity"
+        )
+    if len(members) == 1:
+        return perplexity(first.model, encoded.batches())
+    engine = Engine(ensemble(members, request.mean or "probabilities"), "fp32")
+    options = SearchOptions.of(first.settings.translate)
+    forced = engine.force(encoded.sources, encoded.targets, options) if encoded.sources else []
+    tokens = sum(len(each.ids) + 1 for each in forced)
+    return perplexity_of(-sum(each.log_probability for each in forced), tokens)
+
+
+def _recipe(trained: Trained) -> str:
+    """What runs have in common that differ in nothing but the seed."""
+    settings = {key: value for key, value in flat(trained.settings).items() if key != "train.seed"}
+    return to_json({"settings": settings, "inputs": trained.manifest.inputs})
