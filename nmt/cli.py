@@ -441,17 +441,16 @@ def evaluate(
     for note in judgement.notes:
         console.warn(note)
     _keep(judgement, entries)
+    if json:
+        _print_json(tables.as_record(judgement, details))
+    for table in tables.tables(judgement, details) if not json else ():
+        print(f"\n{table.title}\n" if table.title else "", end="")
+        print_table(table.rows, table.header, sys.stdout)
     if report:
         from nmt.report import look, write_report
 
         page = write_report(judgement, report, look(judgement, request))
         console.say(f"report: {page}")
-    if json:
-        _print_json(tables.as_record(judgement, details))
-        return
-    for table in tables.tables(judgement, details):
-        print(f"\n{table.title}\n" if table.title else "", end="")
-        print_table(table.rows, table.header, sys.stdout)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from nmt import __version__, config
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+REPORTS = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
 TRANSLATING = (ROOT / "docs" / "translating.md").read_text(encoding="utf-8")
 
 QUICK = ["--set", "train.max_steps=10", "--set", "model.hidden=32", "--set", "model.embedding=16"]
@@ -49,7 +50,7 @@ def run_in_shell(command: str) -> tuple[int, bytes, str]:
             lines = Path(words[-1]).read_bytes().splitlines(keepends=True)
             piped = b"".join(lines[: int(words[2])])
         else:
-            if words[1] == "train":
+            if words[1] in ("train", "curve"):
                 if "--budget" in words:
                     at = words.index("--budget")
                     del words[at : at + 2]
@@ -71,7 +72,7 @@ def test_the_commands_of_the_pages_run(tmp_path: Path, monkeypatch: pytest.Monke
             lines = (ROOT / "data" / "phrasebook" / f"{name}.{side}").read_bytes().splitlines(True)
             (small / f"{name}.{side}").write_bytes(b"".join(lines[:count]))
     monkeypatch.chdir(tmp_path)
-    for command in (*commands(README), *commands(TRANSLATING)):
+    for command in (*commands(README), *commands(TRANSLATING), *commands(REPORTS)):
         code, _, said = run_in_shell(command)
         assert code == 0, f"{command}\n{said}"
 
