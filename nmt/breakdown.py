@@ -76,7 +76,7 @@ def _draw_panel(axes: Axes, systems: Sequence[Sequence[Bucket]]) -> None:
     labels = [f"{bucket.label}\n{counted(len(bucket.lines), 'line')}" for bucket in systems[0]]
     axes.set_xticks(places, labels)
     axes.set_xlim(-0.4, len(places) - 0.6)
-    axes.set_ylim(0, 1.08 * axes.dataLim.ymax)
+    axes.set_ylim(0, max(1.0, 1.08 * axes.dataLim.ymax))
     axes.tick_params(axis="x", length=0)
 
 
