@@ -30,6 +30,7 @@ from nmt.scoring import Scorer
 from nmt.seen import Seen, spoken
 
 _TOKENIZERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}  # BLEU's, by language
+_TOKENIZED = 100  # lines that end so, from which on sacreBLEU doubts them
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,11 @@ def _notes(
             yield (
                 f"{entry.name} keeps no record of its training text (an earlier nmt prepared it): "
                 "lines that it has seen, and words that it has not, are not known"
+            )
+        if sum(line.endswith(" .") for line in entry.translations) >= _TOKENIZED:
+            yield (
+                f"{entry.name}: many lines end in ' .', as if they were tokenized; "
+                "sacreBLEU wants plain text"
             )
     if leaked.all():
         yield "every line stands in the training text: there are no scores without them"

@@ -128,14 +128,14 @@ def _metrics(references: list[list[str]], options: Options) -> dict[str, Any]:
     """sacreBLEU's metrics by our names for them (nmt.judging.METRICS)."""
     about: dict[str, Any] = {"lowercase": options.lowercase, "references": references}
     metrics: dict[str, Any] = {
-        "bleu": _bleu(options, **about),
+        "bleu": _bleu(options, force=True, **about),
         "chrf": CHRF(**about),
         "chrf++": CHRF(word_order=2, **about),
         "ter": TER(references=references),  # which knows no case, as the command has it
     }
     for name in _MULTILINGUAL:
         if model_of(name).is_file():
-            return metrics | {"spbleu": BLEU(tokenize=name, **about)}
+            return metrics | {"spbleu": BLEU(tokenize=name, force=True, **about)}
     return metrics
 
 

@@ -15,8 +15,10 @@ from nmt import __version__, config
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-REPORTS = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
-TRANSLATING = (ROOT / "docs" / "translating.md").read_text(encoding="utf-8")
+PAGES = [
+    (ROOT / "docs" / name).read_text(encoding="utf-8")
+    for name in ("translating.md", "judging.md", "reports.md")
+]
 
 QUICK = ["--set", "train.max_steps=10", "--set", "model.hidden=32", "--set", "model.embedding=16"]
 
@@ -72,7 +74,7 @@ def test_the_commands_of_the_pages_run(tmp_path: Path, monkeypatch: pytest.Monke
             lines = (ROOT / "data" / "phrasebook" / f"{name}.{side}").read_bytes().splitlines(True)
             (small / f"{name}.{side}").write_bytes(b"".join(lines[:count]))
     monkeypatch.chdir(tmp_path)
-    for command in (*commands(README), *commands(TRANSLATING), *commands(REPORTS)):
+    for command in itertools.chain.from_iterable(map(commands, (README, *PAGES))):
         code, _, said = run_in_shell(command)
         assert code == 0, f"{command}\n{said}"
 
