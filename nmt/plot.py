@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from nmt.curves import Column, Columns, Curves
-from nmt.picture import save
+from nmt.picture import CHART, COLOURS, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,16 +112,7 @@ def smooth(values: Column) -> Column:
 
 # --- the picture --------------------------------------------------------------------------------
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
 _LINES = ("-", "--", ":", "-.")
-_STYLE = {
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-}
 _UNITS = ((2 * 3600, 3600, "hours"), (2 * 60, 60, "minutes"), (0, 1, "seconds"))
 
 
@@ -137,14 +128,14 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
     Raises:
         SettingsError: the name does not say which kind of picture it should be.
     """
-    save(path, lambda: _picture(runs), _STYLE)
+    save(path, lambda: _picture(runs), CHART)
 
 
 def _picture(runs: Mapping[str, Curves]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 7), layout="constrained")
-    pens = itertools.cycle(_Pen(colour, line) for line in _LINES for colour in _COLOURS)
+    pens = itertools.cycle(_Pen(colour, line) for line in _LINES for colour in COLOURS)
     drawn = dict(zip(runs, pens, strict=False))
     for panel, axes in zip(_PANELS, figure.subplots(2, 3).flat, strict=True):
         axes.set_title(panel.title)
