@@ -93,6 +93,12 @@ class Bin:
     sentences: int
     bleu: float
 
+    @property
+    def lengths(self) -> str:
+        """`12`, or `6–11`."""
+        only = self.shortest == self.longest
+        return f"{self.longest}" if only else f"{self.shortest}–{self.longest}"
+
 
 @dataclass(frozen=True)
 class Diagnosis:

@@ -30,7 +30,7 @@ _PARTS: dict[Part, str] = {
     "decoder": "in the decoder",
     "encoder, forward": "in the encoder, forward",
     "encoder, backward": "in the encoder, backward",
-    "source": "from a target token to the source",
+    "source": "from a token to the source",
 }
 
 
@@ -113,9 +113,10 @@ def _scale_reach(axes: Axes, found: Sequence[Reach]) -> None:
     axes.set_ylim(max(_LEAST, min(lowest, 1e-3) / 2), max(1.5, 1.5 * highest))
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
     axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     axes.set_xlim(0, max(each.farthest for each in found))
     axes.set(xlabel="distance in subwords", ylabel="what is left")
-    for share, name in ((HALF, "a half"), (HUNDREDTH, "1 %")):
+    for share, name in ((HALF, "a half"), (HUNDREDTH, "1%")):
         axes.axhline(share, color="#888888", lw=0.8, ls=(0, (2, 2)))
         axes.annotate(
             name,
@@ -152,7 +153,9 @@ def _gates(layers: Sequence[Layer]) -> Figure:
             )
             if keeps:
                 axes.stairs(density, bins, color=COLOURS[number], lw=1.6)
-        axes.set(xlabel="value", ylabel="density", ylim=(0, None))
+        axes.set_yscale("log")
+        axes.set(xlabel="value", ylabel="density", ylim=(0.03, 50))
+        axes.yaxis.set_major_formatter(lambda density, _: f"{density:g}")
         axes.set_xlim(min(gate.low for gate in layer.gates), 1)
     _legend_above(figure, figure.axes)
     return figure
@@ -179,7 +182,7 @@ def _norms(found: Exploding) -> Figure:
 
 
 def _draw_norms(axes: Axes, curves: Curves, each: Sequence[tuple[str, Any]]) -> None:
-    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
     for number, (name, norms) in enumerate(each):
         colour = COLOURS[number % len(COLOURS)]
@@ -187,6 +190,9 @@ def _draw_norms(axes: Axes, curves: Curves, each: Sequence[tuple[str, Any]]) -> 
         axes.plot(curves.training["step"], norms, color=colour, ls=line, lw=0.9, label=name)
     axes.set_yscale("log")
     axes.set(xlabel="step")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
 
@@ -201,13 +207,13 @@ def _context(context: Context) -> Figure:
         for way, colour in (("truncated", _BLUE), ("shuffled", _ORANGE)):
             losses = context.of(side, way)  # type: ignore[arg-type]
             harm = [each.nats - context.nats for each in losses]
-            label = {"truncated": "truncated to", "shuffled": "shuffled beyond"}[way]
+            label = {"truncated": "truncated to them", "shuffled": "shuffled beyond"}[way]
             axes.plot(range(len(losses)), harm, "o-", color=colour, lw=1.6, ms=4, label=label)
             axes.set_xticks(range(len(losses)), [str(each.kept) for each in losses])
         axes.axhline(0, color="#888888", lw=0.8)
         axes.set_title(title)
         axes.set(xlabel="the last k subwords", ylabel="nats a target subword")
-        axes.legend(loc="upper right")
+    _legend_above(figure, panels)
     return figure
 
 
@@ -216,7 +222,7 @@ def _lengths(bins: Sequence[Bin]) -> Figure:
     places = range(len(bins))
     bars = axes.bar(places, [each.bleu for each in bins], width=0.62, color=_BLUE)
     axes.bar_label(bars, [f"{each.bleu:.1f}" for each in bins], padding=2)
-    names = [f"{each.shortest}–{each.longest}\n{each.sentences} sentences" for each in bins]
+    names = [f"{each.lengths}\n{each.sentences} sentences" for each in bins]
     axes.set_xticks(places, names)
     axes.grid(visible=False, axis="x")
     axes.set(ylabel="BLEU", xlabel="source subwords")
@@ -248,5 +254,6 @@ def _legend_above(figure: Figure, panels: Sequence[Axes]) -> None:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     most = max(map(len, named))
-    columns = max(1, min(len(named), 96 // (most + 6)))
+    rows = -(-len(named) // max(1, 96 // (most + 6)))
+    columns = -(-len(named) // rows)
     figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=columns)

@@ -22,7 +22,7 @@ from nmt.reach import HALF, HUNDREDTH, Part, Reach, recurrent_path
 PAGE = "diagnosis.html"
 
 _RECURRENT: tuple[Part, ...] = ("decoder", "encoder, forward", "encoder, backward")
-_HARMLESS = 0.02  # nats a subword, 2 % of perplexity, that nobody misses
+_HARMLESS = 0.02  # nats a subword, 2% of perplexity, that nobody misses
 _FAR = 100  # subwords: the distance at which every reach is told
 _NEAR = 10
 _GROWN = 10.0  # times as large as at distance 0: a gradient that explodes
@@ -52,14 +52,14 @@ def _on_vanishing(diagnosis: Diagnosis) -> Iterator[str]:
             continue
         gone = found.falls_to(HUNDREDTH)
         if gone is None or gone > most:
-            judged = f"it spans 95 % of your sentences, which have up to {most:.0f}"
+            judged = f"it spans 95% of your sentences, which have up to {most:.0f}"
         elif gone > middle:
             judged = f"it spans the median sentence of {middle:.0f}, but not those of {most:.0f}"
         else:
             judged = f"it vanishes within the median sentence of {middle:.0f}"
         yield (
-            f"In the {_named(part)} the gradient by h is down to a half after {_at(found, HALF)} "
-            f"and to 1 % after {_at(found, HUNDREDTH)} subwords: {judged}."
+            f"{_capital(_named(part))}: the gradient by h is down to a half after {_at(found, HALF)} "
+            f"and to 1% after {_at(found, HUNDREDTH)} subwords: {judged}."
         )
         if (largest := float(np.nanmax(found.median))) > _GROWN:
             at = int(np.nanargmax(found.median))
@@ -86,7 +86,7 @@ def _on_cells(cells: Sequence[CellReach]) -> Iterator[str]:
             lecture = f" (lectures: about {LECTURE[each.cell]})" if each.cell in LECTURE else ""
             how = f"trained for {each.steps:,} steps" if each.steps else "untrained"
             yield (
-                f"A {each.cell} decoder, {how}, has 1 % of the gradient left after "
+                f"A {each.cell} decoder, {how}, has 1% of the gradient left after "
                 f"{_at(found, HUNDREDTH)} subwords{lecture}."
             )
 
@@ -96,9 +96,9 @@ def _on_gates(layers: Sequence[Layer]) -> Iterator[str]:
         if gate := layer.keeper:
             scales = gate.timescales
             yield (
-                f"{_capital(layer.name)}: half of the units forget within "
-                f"{_steps(scales[_MEDIAN])} subwords (−1/ln of the {gate.name} gate), the slowest "
-                f"5 % keep for {_steps(scales[_SLOWEST])} and more."
+                f"{_capital(layer.name)}: by their {gate.name} gates half of the units keep what "
+                f"they know for less than {_steps(scales[_MEDIAN])} subwords, the slowest 5% for "
+                f"{_steps(scales[_SLOWEST])} and more."
             )
         elif layer.spectrum:
             singular, radius = layer.spectrum.singular, layer.spectrum.radius
@@ -118,9 +118,9 @@ def _on_exploding(found: Exploding | None) -> Iterator[str]:
     clipped = f"{_share(found.clipped)} of the updates were clipped at {threshold:g}"
     yield (
         f"{clipped if threshold else 'Nothing was clipped'}; the largest gradient had a norm of "
-        f"{found.largest:.3g} (up to step {found.at:,}), {found.largest / found.median:.1f} times "
-        f"the usual {found.median:.3g}. A threshold of {found.threshold:.2g} would clip one update "
-        "in a hundred."
+        f"{found.largest:.3g}, within ten updates of step {found.at:,}, and the usual "
+        f"{found.median:.2g}. After the first tenth of the training a threshold of "
+        f"{found.threshold:.2g} would have clipped about one update in a hundred."
     )
 
 
@@ -135,8 +135,8 @@ def _on_context(diagnosis: Diagnosis) -> Iterator[str]:
     if len(diagnosis.bins) > 1:
         first, last = diagnosis.bins[0], diagnosis.bins[-1]
         yield (
-            f"BLEU is {first.bleu:.1f} for sources of {first.shortest} to {first.longest} "
-            f"subwords, and {last.bleu:.1f} for those of {last.shortest} to {last.longest}."
+            f"BLEU is {first.bleu:.1f} for sources of {first.lengths} subwords, and "
+            f"{last.bleu:.1f} for those of {last.lengths}."
         )
 
 
@@ -202,10 +202,10 @@ def _reach_table(reaches: Sequence[Reach]) -> Table:
         for each in reaches
     ]
     return Table(
-        ("in", "gradient", "attention", "half at", "1 % at", f"left at {_NEAR}", f"at {_FAR}"),
+        ("in", "gradient", "attention", "half at", "1% at", f"left at {_NEAR}", f"at {_FAR}"),
         rows,
         "How far gradients reach back: distances in subwords at which the median of the norm, over "
-        "that at distance 0, has fallen to a half and to 1 %; and what is left of it.",
+        "that at distance 0, has fallen to a half and to 1%; and what is left of it.",
         align="lllrrrr",
     )
 
@@ -220,10 +220,10 @@ def _cells_table(cells: Sequence[CellReach]) -> Table:
         rows.append([*row, f"≈ {LECTURE[each.cell]}" if each.cell in LECTURE else "–"])
     steps = f"trained alike for {cells[0].steps:,} steps" if cells[0].steps else "untrained"
     return Table(
-        ("cell", "perplexity", "decoder: half", "1 %", "encoder: half", "1 %", "lectures"),
+        ("cell", "perplexity", "decoder: half", "1%", "encoder: half", "1%", "lectures"),
         rows,
         f"The three cells of equal width, {steps}: distances in subwords at which the gradient by "
-        "h on the recurrent path has fallen to a half and to 1 %, and the tokens of context that "
+        "h on the recurrent path has fallen to a half and to 1%, and the tokens of context that "
         "lectures give.",
     )
 
@@ -242,15 +242,16 @@ def _gates_table(layers: Sequence[Layer]) -> Table:
                     _share(gate.open),
                     _steps(scales[_MEDIAN]) if scales else "",
                     _steps(scales[_SLOWEST]) if scales else "",
+                    _steps(scales[-1]) if scales else "",
                 )
             )
     return Table(
-        ("layer", "gate", "median", "below", "above", "timescale", "slowest 5 %"),
+        ("layer", "gate", "median", "below", "above", "timescale", "slowest 5%", "slowest"),
         rows,
         "Gates on your text: the median; the shares that are saturated, below 0.05 and above 0.95 "
-        "(of a tanh, beyond ±0.9); and of the gate that keeps the state the timescale −1/ln f of "
-        "the median unit and of the slowest, in subwords.",
-        align="llrrrrr",
+        "(of a tanh, beyond ±0.9); and of the gate that keeps the state the timescale −1/ln f, in "
+        "subwords, of the median unit, the slowest 5%, and the slowest of all.",
+        align="llrrrrrr",
     )
 
 
@@ -303,10 +304,7 @@ def _context_table(context: Context) -> Table:
 
 
 def _lengths_table(bins: Sequence[Bin]) -> Table:
-    rows = [
-        (f"{each.shortest}–{each.longest}", f"{each.sentences}", f"{each.bleu:.1f}")
-        for each in bins
-    ]
+    rows = [(each.lengths, f"{each.sentences}", f"{each.bleu:.1f}") for each in bins]
     header = ("source subwords", "sentences", "BLEU")
     return Table(header, rows, "BLEU by the length of the source.")
 
@@ -433,7 +431,7 @@ def as_record(diagnosis: Diagnosis) -> dict[str, Any]:
         "sample": {
             "pairs": len(diagnosis.sample.pairs),
             "of": diagnosis.sample.of,
-            "target_subwords": {"median": middle, "95 %": most},
+            "target_subwords": {"median": middle, "quantile_95": most},
         },
         "reach": [_reach_record(each) for each in diagnosis.reach],
         "cells": [
@@ -495,13 +493,13 @@ def _left_at(found: Reach, distance: int) -> float | None:
 
 
 def _share(value: float | None) -> str:
-    """`12 %`, `0.31 %`, `< 0.001 %`."""
+    """`12%`, `0.31%`, `< 0.001%`."""
     if value is None or not np.isfinite(value):
         return "–"
     percent = 100 * value
     if 0 < percent < 0.001:
-        return "< 0.001 %"
-    return f"{percent:.0f} %" if percent >= 9.95 or not percent else f"{percent:.2g} %"
+        return "< 0.001%"
+    return f"{percent:.0f}%" if percent >= 9.95 or not percent else f"{percent:.2g}%"
 
 
 def _steps(value: float) -> str:
