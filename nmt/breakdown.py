@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmt.judging import Breakdown, Bucket, System
-from nmt.picture import save, svg
+from nmt.picture import CHART, COLOURS, save, svg
 from nmt.wording import counted
 
 if TYPE_CHECKING:
@@ -24,16 +24,7 @@ TITLES: dict[Breakdown, str] = {
 """The groups that are drawn, and what each picture is called."""
 
 _FEW = 20  # lines of a group below which its score is hardly one
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
-_STYLE = {
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-}
+_STYLE = {**CHART, "axes.grid.axis": "y"}
 
 
 def draw(systems: Sequence[System], path: Path) -> None:
@@ -68,7 +59,7 @@ def _picture(systems: Sequence[System]) -> Figure:
 def _draw_panel(axes: Axes, systems: Sequence[Sequence[Bucket]]) -> None:
     """A line for each system; a group of few lines has an empty mark."""
     places = np.arange(len(systems[0]))
-    for buckets, colour in zip(systems, itertools.cycle(_COLOURS), strict=False):
+    for buckets, colour in zip(systems, itertools.cycle(COLOURS), strict=False):
         scores = np.array([bucket.bleu for bucket in buckets])
         few = np.array([len(bucket.lines) < _FEW for bucket in buckets])
         axes.plot(places, scores, "o-", color=colour, lw=1.5, ms=6)

@@ -187,6 +187,23 @@ def load(path: Path, device: torch.device) -> Trained:
     return Trained(run, settings, vocabulary, Manifest.load(path), model.to(device).eval())
 
 
+def untrained(path: Path, device: torch.device, settings: Settings | None = None) -> Trained:
+    """The model of a run before its training, weights drawn anew; the run may have none yet.
+
+    Args:
+        settings: others than the run's own.
+
+    Raises:
+        RunError: the folder is no run, or a file in it is missing, damaged or of another version.
+    """
+    run = Run(path)
+    settings = settings or read_config(run)
+    vocabulary = Vocabulary.load(path)
+    torch.manual_seed(settings.train.seed)
+    model = Seq2Seq(settings.model, len(vocabulary.source), len(vocabulary.target))
+    return Trained(run, settings, vocabulary, Manifest.load(path), model.to(device).eval())
+
+
 def ensemble(members: Sequence[Trained], mean: Mean) -> Ensemble[Seq2Seq]:
     """Several runs as one model.
 

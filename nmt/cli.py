@@ -511,6 +511,59 @@ def tune(
 
 
 @app.command()
+def diagnose(
+    run: options.RunFolder,
+    corpus: options.Corpus,
+    langs: options.Langs = None,
+    untrained: options.Untrained = False,
+    compare_cells: options.CompareCells = False,
+    steps: options.Steps = None,
+    sentences: options.Sentences = 200,
+    reach: options.Reach = 144,
+    seed: options.SamplingSeed = 1,
+    out: options.DiagnosisFolder = None,
+    json: options.AsJson = False,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Measure how far gradients reach back, and what vanishes or explodes."""
+    from nmt import findings
+    from nmt.device import open_device
+    from nmt.diagnose import Question
+    from nmt.diagnose import diagnose as find_out
+
+    if steps and not compare_cells:
+        raise SettingsError("--steps needs --compare-cells")
+    folder = out or run / "diagnosis"
+    findings.refuse_other(folder)
+    question = Question(
+        run=run,
+        corpus=_corpus(corpus, langs),
+        fresh=untrained,
+        sentences=sentences,
+        length=reach,
+        steps=steps or 500 if compare_cells else None,
+        cells=folder.with_name(f"{folder.name}-cells"),
+        seed=seed,
+    )
+    diagnosis = find_out(question, open_device(device, threads), console.say)
+    findings.write_folder(diagnosis, folder)
+    if json:
+        _print_json(findings.as_record(diagnosis))
+    else:
+        for title, table in findings.titled(diagnosis):
+            print(title)
+            print_table(table.rows, table.header, sys.stdout)
+            print()
+        print(*findings.verdict(diagnosis), sep="\n")
+    for missing in diagnosis.left_out:
+        console.say(f"not measured: {missing}")
+    console.say(f"figures and page: {folder / findings.PAGE}")
+
+
+@app.command()
 def info(
     runs: options.RunFolders,
     plot: options.Curves = None,

@@ -11,7 +11,7 @@ go without harm; what can be shuffled without harm is known to it as a bag of wo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,23 +67,16 @@ def context(
     sources: Sequence[Ids],
     targets: Sequence[Ids],
     seed: int,
-    report: Callable[[str], None] = lambda _: None,
 ) -> Context:
-    """What taking away, or shuffling, all but k does to a model in eval mode.
-
-    Args:
-        report: is told what is being measured.
-    """
+    """What taking away, or shuffling, all but k does to a model in eval mode."""
     pairs = list(zip(sources, targets, strict=True))
     tokens = sum(len(target) + 1 for target in targets)
     found = []
     for kept in KEPT:
         for way in ("truncated", "shuffled"):
-            report(f"the source, {way} but for {kept}")
             changed = [changed_to(source, kept, way, seed) for source in sources]
             nats = sum(loss for loss, _ in likelihoods(model, grouped(changed, targets, _TOKENS)))
             found.append(Loss("source", way, kept, nats / tokens))
-            report(f"the target's history, {way} but for {kept}")
             nats = _by_histories(model, pairs, kept, way, seed)
             found.append(Loss("target", way, kept, nats / tokens))
     whole = sum(loss for loss, _ in likelihoods(model, grouped(sources, targets, _TOKENS)))

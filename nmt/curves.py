@@ -44,6 +44,7 @@ class Curves:
     training: Columns
     validation: Columns
     incidents: Columns  # where the training was taken back to an earlier step
+    layers: Columns  # of each layer, the norm of its part of the gradient, beside `training`
     clip_norm: float  # gradients are clipped above it; 0 is never
 
     @property
@@ -69,9 +70,8 @@ def read(path: Path) -> Curves:
     training, validation, incidents = (_columns(told, kind) for kind in _READ)
     returns = ~np.isnan(incidents["back_to"])  # the others are updates that were left out
     incidents = {key: column[returns] for key, column in incidents.items()}
-    return Curves(
-        {**training, "clipped": _clipped(training, clip_norm)}, validation, incidents, clip_norm
-    )
+    training = {**training, "clipped": _clipped(training, clip_norm)}
+    return Curves(training, validation, incidents, _layers(events), clip_norm)
 
 
 def events(log: Path) -> Iterator[dict[str, Any]]:
@@ -105,6 +105,14 @@ def events(log: Path) -> Iterator[dict[str, Any]]:
 def _columns(events: Sequence[dict[str, Any]], kind: str) -> dict[str, Column]:
     rows = [event for event in events if event.get("event") == kind]
     return {key: np.array([_number(row.get(key)) for row in rows], float) for key in _READ[kind]}
+
+
+def _layers(events: Sequence[dict[str, Any]]) -> dict[str, Column]:
+    """Those that the log names: an old one names none."""
+    rows = [event.get("gradient_norms") for event in events if event.get("event") == "step"]
+    each = [row if isinstance(row, dict) else {} for row in rows]
+    names = dict.fromkeys(name for row in each for name in row)
+    return {name: np.array([_number(row.get(name)) for row in each], float) for name in names}
 
 
 def _number(value: Any) -> float:

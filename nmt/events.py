@@ -5,7 +5,7 @@ Each event is one line of `log.jsonl`; the console, the curves and TensorBoard l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nmt.config import Choice
@@ -32,6 +32,7 @@ class Stepped:
     perplexity: float  # of the training tokens, with dropout
     learning_rate: float
     gradient_norm: float  # before clipping; the largest since the last event
+    gradient_norms: Mapping[str, float]  # ... of each layer's part, the largest of that
     clipped: float  # the share of the updates whose gradient was clipped
     target_tokens_per_second: float
     seconds: float  # spent on this training so far

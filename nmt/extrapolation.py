@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.picture import save
+from nmt.picture import CHART, COLOURS, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -172,16 +172,8 @@ def _allowed(limits: Array, amplitudes: Array, family: Family) -> NDArray[np.boo
 
 # --- the picture --------------------------------------------------------------------------------
 
-_STYLE = {
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-}
 _FARTHEST = 4.0  # times the largest size, to where the law is drawn
-_POINT, _LAW = "#0072B2", "#D55E00"
+_POINT, _LAW, *_ = COLOURS
 
 
 @dataclass(frozen=True)
@@ -201,7 +193,7 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
     Raises:
         SettingsError: the name does not say which kind of picture it should be.
     """
-    save(path, lambda: _picture(panels), _STYLE)
+    save(path, lambda: _picture(panels), CHART)
 
 
 def _picture(panels: Sequence[Panel]) -> Figure:

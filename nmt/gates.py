@@ -1,11 +1,11 @@
 """Why gradients vanish or do not: what the gates of a model do on real text.
 
 A gradient that goes back along an LSTM's cell is multiplied by the forget gate f at each step, one
-along a GRU's state by the update gate z (torch's is the share that is kept). What a unit keeps for
-k steps is the product of its gates, so its timescale, the steps after which 1/e is left, is
-−1 / mean ln f (Tallec & Ollivier 2018, §2). In a tanh-RNN the Jacobian of a step is W times a
-diagonal of 1 − h²: gradients vanish for certain if W's largest singular value is below 1, and can
-explode only if it is above (Pascanu et al. 2013, §2.1); saturated units let nothing through.
+along a GRU's state by the update gate z (torch's is the share that is kept). After k steps a unit
+has kept the product of its gates, on average about (mean f)ᵏ: its timescale, the steps after which
+1/e is left, is −1 / ln mean f (Tallec & Ollivier 2018, §2). In a tanh-RNN the Jacobian of a step is
+W times a diagonal of 1 − h²: gradients vanish for certain if W's largest singular value is below 1,
+and can explode only if it is above (Pascanu et al. 2013, §2.1); saturated units pass on nothing.
 
     N steps of all sentences, H hidden
 """
@@ -32,7 +32,7 @@ CLOSED = 0.05
 """How near either end of its range, as a share of it, a value is saturated: a gate below 0.05 or
 above 0.95, a tanh beyond ±0.9, which is the same place of its sigmoid."""
 
-SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+SHARES = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 """Of which the quantiles are given."""
 
 _BINS = 50
@@ -204,9 +204,9 @@ def _gate(name: str, values: Tensor, low: float, keeps: bool) -> Gate:
 
 
 def timescales(kept: Column) -> Column:
-    """−1 / mean ln f of each unit, from its gates [N, H]; inf for one that never forgets."""
+    """−1 / ln mean f of each unit, from its gates [N, H]; inf for one that never forgets."""
     with np.errstate(divide="ignore"):
-        scales: Column = -1 / np.log(kept).mean(axis=0)
+        scales: Column = np.abs(1 / np.log(kept.mean(axis=0)))
     return scales
 
 

@@ -9,8 +9,8 @@ was going on is written to `RUN/incidents/`, the culprit's text included.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Update:
     loss: float = math.nan  # summed over the tokens
     likelihood: float = math.nan
     norm: float = math.nan  # of the gradient, before clipping
+    norms: Mapping[str, float] = field(default_factory=dict)  # ... of each layer's part of it
 
     @property
     def finite(self) -> bool:

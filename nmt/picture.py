@@ -35,6 +35,19 @@ _STYLE: Any = {  # any, for its keys are spelled out in the types of some versio
     "svg.hashsalt": "nmt",  # the same picture is the same file
 }
 
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
+"""For what is to be told apart, by the colour-blind too (Okabe & Ito 2008)."""
+
+CHART: Mapping[str, Any] = {
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+}
+"""The style of curves and bars."""
+
 # Where the fonts of matplotlib end these go on, if they are installed.
 _FONTS = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans", "WenQuanYi Micro Hei"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from nmt.curves import Column, Columns, Curves
-from nmt.picture import save, svg
+from nmt.picture import CHART, COLOURS, save, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,16 +112,7 @@ def smooth(values: Column) -> Column:
 
 # --- the picture --------------------------------------------------------------------------------
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
 _LINES = ("-", "--", ":", "-.")
-_STYLE = {
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-}
 _UNITS = ((2 * 3600, 3600, "hours"), (2 * 60, 60, "minutes"), (0, 1, "seconds"))
 
 
@@ -137,12 +128,12 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
     Raises:
         SettingsError: the name does not say which kind of picture it should be.
     """
-    save(path, lambda: _picture(runs, columns=3), _STYLE)
+    save(path, lambda: _picture(runs, columns=3), CHART)
 
 
 def drawn(runs: Mapping[str, Curves]) -> str:
     """The same as SVG, as high as a page."""
-    return svg(lambda: _picture(runs, columns=2), _STYLE)
+    return svg(lambda: _picture(runs, columns=2), CHART)
 
 
 def _picture(runs: Mapping[str, Curves], columns: int) -> Figure:
@@ -150,7 +141,7 @@ def _picture(runs: Mapping[str, Curves], columns: int) -> Figure:
 
     rows = len(_PANELS) // columns
     figure = Figure(figsize=(13 / 3 * columns, 3.5 * rows), layout="constrained")
-    pens = itertools.cycle(_Pen(colour, line) for line in _LINES for colour in _COLOURS)
+    pens = itertools.cycle(_Pen(colour, line) for line in _LINES for colour in COLOURS)
     drawn = dict(zip(runs, pens, strict=False))
     for panel, axes in zip(_PANELS, figure.subplots(rows, columns).flat, strict=True):
         axes.set_title(panel.title)

@@ -27,7 +27,7 @@ own code. Dropout is off.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -81,12 +81,10 @@ class Reach:
         return int(np.flatnonzero(np.isfinite(self.median))[-1])
 
 
-def concatenated(
-    sources: Sequence[Ids], targets: Sequence[Ids], length: int, count: int
-) -> Batch | None:
+def concatenated(sources: Sequence[Ids], targets: Sequence[Ids], length: int, count: int) -> Batch:
     """Neighbouring pairs put together: up to `count` sequences of `length` subwords with EOS.
 
-    A corpus with too little text gives one shorter sequence; an empty one, None.
+    Too little text gives one shorter sequence.
     """
     made: list[tuple[Ids, Ids]] = []
     source, target = Ids(), Ids()
@@ -97,11 +95,8 @@ def concatenated(
             source, target = Ids(), Ids()
         if len(made) == count:
             break
-    if not made:
-        shorter = min(len(source), len(target))
-        made = [(source[:shorter], target[:shorter])] if shorter else []
-    if not made:
-        return None
+    shorter = min(len(source), len(target))
+    made = made or [(source[:shorter], target[:shorter])]
     sides = zip(*made, strict=True)
     return make_batch(*map(list, sides), np.arange(len(made)))
 
@@ -110,6 +105,12 @@ def reach(model: Seq2Seq, batch: Batch) -> list[Reach]:
     """Everything above, for sequences of one length; attention is detached only if there is any."""
     ways = (False,) if model.attention is None else (False, True)
     return [found for detached in ways for found in _measured(model, batch, detached)]
+
+
+def recurrent_path(reaches: Iterable[Reach], part: Part, to: To = "h") -> Reach | None:
+    """Of these the one on the recurrent path alone; None where nothing was measured."""
+    found = [each for each in reaches if (each.part, each.to) == (part, to)]
+    return max(found, key=lambda each: each.detached, default=None)
 
 
 def _measured(model: Seq2Seq, batch: Batch, detached: bool) -> Iterator[Reach]:

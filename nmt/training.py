@@ -15,7 +15,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -62,6 +62,7 @@ class Window:
     likelihood: float = 0.0
     tokens: int = 0
     norm: float = 0.0  # the largest
+    norms: dict[str, float] = field(default_factory=dict)  # the largest of each layer
     clipped: int = 0
     steps: int = 0
 
@@ -72,6 +73,8 @@ class Window:
             self.likelihood += update.likelihood
             self.tokens += update.tokens
             self.norm = max(self.norm, update.norm)
+            for layer, norm in update.norms.items():
+                self.norms[layer] = max(self.norms.get(layer, 0.0), norm)
             self.clipped += bool(clip_norm and update.norm > clip_norm)
 
     @property
@@ -120,6 +123,7 @@ class _Unread:
     update: Update
     losses: Tensor  # [2] smoothed, likelihood: this process's share
     norm: Tensor
+    norms: Tensor  # [P] of each parameter
 
 
 # --- the loop -----------------------------------------------------------------------------------
@@ -242,16 +246,30 @@ class Training:
                 # Parallel gradients are averaged over the processes, and a sum is wanted.
                 (both[0] * (world.size / tokens)).backward()
             losses += both.detach()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm or math.inf)
+        norm, norms = self._clip()
         rate = self.learning_rate()
         self._apply(norm, rate)
         update = Update(progress.step, batches, rate, tokens)
-        self._unread.append(_Unread(update, losses, norm))
+        self._unread.append(_Unread(update, losses, norm, norms))
 
     def _seed_step(self) -> None:
         """Dropout masks follow from the step alone: nothing else needs to be remembered."""
         key = [self.settings.train.seed, self.progress.step, self.world.rank]
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
+
+    def _clip(self) -> tuple[Tensor, Tensor]:
+        """Scale the gradient down to `train.clip_norm` (Pascanu et al. 2013, algorithm 1).
+
+        Returns:
+            Its norm before, and those of the parameters of which it is made, [P].
+        """
+        parameters = list(self.model.parameters())
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norms = torch.stack(torch._foreach_norm(gradients))
+        norm = torch.linalg.vector_norm(norms)
+        most = self.settings.train.clip_norm or math.inf
+        nn.utils.clip_grads_with_norm_(parameters, most, norm)
+        return norm, norms
 
     def _apply(self, norm: Tensor, rate: float) -> None:
         """Move the weights and their average; not, where the gradient is not finite."""
@@ -361,11 +379,17 @@ class Training:
         if not self._unread:
             return
         losses = self.world.total(torch.stack([each.losses for each in self._unread]))
-        norms = torch.stack([each.norm for each in self._unread])
-        figures = torch.cat((losses, norms.unsqueeze(1)), dim=1).tolist()
+        norms = torch.stack([torch.hstack((each.norm, each.norms)) for each in self._unread])
+        figures = torch.cat((losses, norms), dim=1).tolist()
         progress, clip_norm = self.progress, self.settings.train.clip_norm
-        for each, (loss, likely, norm) in zip(self._unread, figures, strict=True):
-            update = replace(each.update, loss=loss, likelihood=likely, norm=norm)
+        for each, (loss, likely, norm, *norms_of) in zip(self._unread, figures, strict=True):
+            update = replace(
+                each.update,
+                loss=loss,
+                likelihood=likely,
+                norm=norm,
+                norms=_by_layer(weights_of(self.model), norms_of),
+            )
             self._recent.append(update)
             progress.window.add(update, clip_norm)
             progress.health.see(update)
@@ -588,6 +612,7 @@ class Training:
             perplexity=perplexity_of(window.likelihood, window.tokens),
             learning_rate=self.learning_rate(),
             gradient_norm=window.norm,
+            gradient_norms=window.norms,
             clipped=window.clipped / max(1, window.steps),
             target_tokens_per_second=window.tokens / max(took, 1e-9),
             seconds=self.seconds(),
@@ -730,6 +755,16 @@ class _Losses(nn.Module):
         """[2]: smoothed, and the likelihood without a gradient."""
         loss = batch_loss(self.model, batch, self.smoothing)
         return torch.stack((loss.smoothed, loss.likelihood))
+
+
+def _by_layer(parameters: Iterable[str], norms: Iterable[float]) -> dict[str, float]:
+    """Norms of parameters → those of the layers they belong to: encoder.0, attention, …"""
+    squares: dict[str, float] = {}
+    for name, norm in zip(parameters, norms, strict=True):
+        part, *inner = name.split(".")
+        layer = f"{part}.{inner[0]}" if inner and inner[0].isdecimal() else part
+        squares[layer] = squares.get(layer, 0.0) + norm**2
+    return {layer: math.sqrt(square) for layer, square in squares.items()}
 
 
 def _optimizer(model: Seq2Seq, train: TrainSettings) -> torch.optim.Optimizer:

@@ -129,6 +129,17 @@ def test_the_log_has_what_scripts_rely_on(run: Path) -> None:
     assert {"step", "perplexity", "bleu", "best"} <= set(validations[0])
 
 
+def test_the_norms_of_the_layers_make_up_that_of_the_gradient(run: Path) -> None:
+    """Each is the largest of ten updates, so together they may only be more."""
+    events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    for event in events:
+        if event["event"] == "step":
+            norms = event["gradient_norms"]
+            assert {"source_embedding", "encoder.0", "bridge", "decoder.0", "output"} <= set(norms)
+            assert max(norms.values()) <= event["gradient_norm"] * (1 + 1e-6)
+            assert event["gradient_norm"] <= math.hypot(*norms.values()) * (1 + 1e-6)
+
+
 def test_the_best_weights_are_kept(toy: Files, tmp_path: Path) -> None:
     training = make_training(
         tmp_path, toy["train"], toy["valid"], train__max_steps=60, train__validate_every=10
@@ -493,6 +504,6 @@ def test_a_log_that_was_cut_off_stays_json(toy: Files, tmp_path: Path) -> None:
 
 def test_the_log_is_strict_json(toy: Files, tmp_path: Path) -> None:
     training = make_training(tmp_path, toy["train"], toy["valid"], train__max_steps=24)
-    training._log(Stepped(1, 0.1, math.nan, math.inf, 0.1, math.inf, 0.0, 1.0, 1.0, 0.1))
+    training._log(Stepped(1, 0.1, math.nan, math.inf, 0.1, math.inf, {}, 0.0, 1.0, 1.0, 0.1))
     line = json.loads(training.run.log.read_text(), parse_constant=lambda name: pytest.fail(name))
     assert line["loss"] is line["perplexity"] is None
