@@ -71,7 +71,7 @@ def read(path: Path) -> Curves:
     returns = ~np.isnan(incidents["back_to"])  # the others are updates that were left out
     incidents = {key: column[returns] for key, column in incidents.items()}
     training = {**training, "clipped": _clipped(training, clip_norm)}
-    return Curves(training, validation, incidents, _layers(events), clip_norm)
+    return Curves(training, validation, incidents, _layers(told), clip_norm)
 
 
 def events(log: Path) -> Iterator[dict[str, Any]]:
