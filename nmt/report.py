@@ -58,7 +58,7 @@ _WORST = 30  # lines shown of a system
 _DIFFERENT = 200  # ... of two
 _LOOKED_AT = 12  # ... with their attention
 _WORDS = 30  # of a source whose attention still fits a page
-_CHARACTERS = 2_000  # shown of a line
+_CHARACTERS = 1_000  # shown of a line
 _SURE = 0.05  # p below which a difference is called one
 
 
@@ -246,7 +246,9 @@ def _every_metric(judgement: Judgement) -> Block:
         arrow = "↓" if key in LOWER_IS_BETTER else "↑"
         rows.append([f"{name} {arrow}", *(_with_p(score) if score else "" for score in scores)])
     names = [_name(system.name) for system in systems]
-    return Table(["metric", *names], rows, "Every metric, with p of the test against the first.")
+    tested = judgement.resampling and judgement.resampling.test and len(systems) > 1
+    caption = "Every metric" + (", with p of the test against the first." if tested else ".")
+    return Table(["metric", *names], rows, caption)
 
 
 def _leaks(judgement: Judgement) -> list[Block]:
