@@ -58,7 +58,8 @@ class Evaluation:
     @property
     def file(self) -> str:
         """The same of every evaluation that this one takes the place of."""
-        told = json.dumps((self.sha256, self.search, sorted(self.scores)))
+        signatures = sorted((key, score.signature) for key, score in self.scores.items())
+        told = json.dumps((self.sha256, self.search, signatures))
         return f"{hashlib.sha256(told.encode()).hexdigest()[:12]}.json"
 
 
@@ -66,7 +67,7 @@ def evaluation_of(run: Run, test: EvaluationSet, system: System, search: str) ->
     """What is kept of a run's evaluation."""
     text = json.dumps((test.sources, test.references))
     return Evaluation(
-        test_set=test.name,
+        test_set=public(test.name),
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         sentences=len(test),
         scores=system.scores,
@@ -231,7 +232,7 @@ def _items(key: str, values: Sequence[str]) -> list[str]:
 
 def _index(evaluation: Evaluation) -> list[str]:
     """An evaluation as an entry of the hub's model index."""
-    name = json.dumps(public(evaluation.test_set))
+    name = json.dumps(evaluation.test_set)
     lines = ["  - task:", '      type: "translation"', "    dataset:"]
     lines += [f"      name: {name}", f"      type: {name}", "    metrics:"]
     for metric, each in evaluation.scores.items():
@@ -267,9 +268,14 @@ def _scores(facts: _Facts) -> list[str]:
         )
         blocks += [
             _table((*header, "search"), rows),
-            f"Perplexity is per target subword. Signatures: {'; '.join(signatures)}.",
+            "± spans 95% of bootstrap resamples. Perplexity is per target subword. Signatures: "
+            f"{'; '.join(signatures)}.",
         ]
-        leaks = [_leaks(each) for each in facts.evaluations if each.leaks and each.leaks.targets]
+        leaks = [
+            _leaks(each)
+            for each in facts.evaluations
+            if each.leaks and (each.leaks.sources or each.leaks.targets)
+        ]
         blocks += [_list(leaks)] if leaks else []
     if {"bleu", "perplexity", "step"} <= facts.about.keys():
         blocks.append(
@@ -282,9 +288,13 @@ def _scores(facts: _Facts) -> list[str]:
 
 def _score_row(evaluation: Evaluation, metrics: Sequence[str]) -> list[str]:
     found, likely = evaluation.scores, evaluation.perplexity
-    scores = [f"{found[key].score:.2f}" if key in found else "" for key in metrics]
-    test = [_code(public(evaluation.test_set)), f"{evaluation.sentences:,}"]
+    scores = [_with_margin(found[key]) if key in found else "" for key in metrics]
+    test = [_code(evaluation.test_set), f"{evaluation.sentences:,}"]
     return [*test, *scores, "" if likely is None else f"{likely:.2f}", evaluation.search]
+
+
+def _with_margin(score: Score) -> str:
+    return f"{score.score:.2f}" + (f" ± {score.interval.margin:.2f}" if score.interval else "")
 
 
 def _leaks(evaluation: Evaluation) -> str:
@@ -293,7 +303,7 @@ def _leaks(evaluation: Evaluation) -> str:
     scores = [f"{METRICS[key]} {score:.2f}" for key, score in evaluation.unleaked.items()]
     without = f"; without these {', '.join(scores)}" if scores else ""
     return (
-        f"Of {_code(public(evaluation.test_set))} the training corpus holds "
+        f"Of {_code(evaluation.test_set)} the training corpus holds "
         f"{evaluation.leaks.sources:,} sources and {evaluation.leaks.targets:,} references, "
         f"{evaluation.leaks.pairs:,} as pairs{without}."
     )
