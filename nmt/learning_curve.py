@@ -280,6 +280,10 @@ def measure(part: Part, valid: Corpus, request: decoding.Request) -> Point:
     """
     (run,) = request.runs
     pairs = [p for p in clean(valid.pairs(), Counter()) if max(map(len, p)) <= _LONGEST]
+    if not pairs:
+        raise CorpusError(
+            f"{valid.name}: there is nothing in it to judge by", "give another --valid"
+        )
     sources, targets = [p.source for p in pairs], [p.target for p in pairs]
     translator = decoding.make_translator(request, decoding.load_runs(request))
     translations = [each.text for each in translator.translate(sources)]
