@@ -185,6 +185,7 @@ class Panel:
     scores: Sequence[float]  # as the law has them
     fit: Extrapolation | None
     shown: Callable[[Array], Array] = np.asarray  # from a score to what is drawn of it
+    log: bool = False
 
 
 def draw(panels: Sequence[Panel], path: Path) -> None:
@@ -206,10 +207,14 @@ def _picture(panels: Sequence[Panel]) -> Figure:
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
-    from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+    from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
     axes.set_title(panel.title)
     axes.set_xscale("log")
+    if panel.log:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
     sizes = list(panel.sizes)
     if panel.fit:
         _draw_law(axes, panel, panel.fit)
@@ -225,6 +230,8 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.tick_params(axis="x", labelrotation=30)
     axes.set_xlabel("training pairs")
     axes.legend()
+    if not panel.log:
+        axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
 
 
 def _draw_law(axes: Axes, panel: Panel, fit: Extrapolation) -> None:

@@ -337,7 +337,7 @@ class Conclusion:
         nats = [point.cross_entropy for point in self.points]
         return [
             Panel("BLEU", sizes, [point.bleu for point in self.points], self.bleu),
-            Panel("perplexity per word", sizes, nats, self.cross_entropy, np.exp),
+            Panel("perplexity per word", sizes, nats, self.cross_entropy, np.exp, log=True),
         ]
 
     def answer(self) -> list[str]:
@@ -348,13 +348,15 @@ class Conclusion:
 
     def _promise(self, bleu: Extrapolation, nats: Extrapolation) -> list[str]:
         score, gain = bleu.at(self.twice), bleu.gain(self.twice)
-        now, then = (_perplexity(nats.at(n)) for n in (nats.largest, self.twice))
+        then = _perplexity(nats.at(self.twice))
+        last = self.points[-1]
         return [
-            f"Twice the data, {counted(self.twice, 'pair')}, would give {score.value:.1f} BLEU: "
-            f"{signed(gain.value, 1)}, nine times in ten between {signed(gain.low, 1)} and "
-            f"{signed(gain.high, 1)}.",
-            f"Perplexity per word would go from {now.value:.2f} to {then.value:.2f} "
-            f"({then.low:.2f} to {then.high:.2f}).",
+            f"Twice the data, {counted(self.twice, 'pair')}, would give {score.value:.1f} BLEU, nine "
+            f"times in ten {score.low:.1f} to {score.high:.1f}; now it is {last.bleu:.1f}.",
+            f"Along the law the gain is {signed(gain.value, 1)}, nine times in ten "
+            f"{signed(gain.low, 1)} to {signed(gain.high, 1)}.",
+            f"Perplexity per word would be {then.value:.2f}, nine times in ten {then.low:.2f} to "
+            f"{then.high:.2f}; now it is {last.perplexity:.2f}.",
         ]
 
     def _doubts(self, bleu: Extrapolation) -> list[str]:

@@ -80,7 +80,7 @@ def test_the_answer_says_what_twice_the_data_would_give() -> None:
     told = " ".join(conclusion.answer())
     expected = 45 - 300 * 16_000**-0.35
     assert f"16,000 pairs, would give {expected:.1f} BLEU" in told
-    assert f"to {np.exp(1.2 + 9 * 16_000**-0.25):.2f}" in told
+    assert f"would be {np.exp(1.2 + 9 * 16_000**-0.25):.2f}" in told
     assert "foretells" in told
     assert "more time" not in told
 

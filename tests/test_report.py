@@ -111,7 +111,7 @@ def test_the_command_writes_a_page(copied: Path, toy: Files, tmp_path: Path) -> 
         "Training",
         "Model card",
     ]
-    kept = re.search(r"\| 100 \| (\d+\.\d\d) \|", (copied / "README.md").read_text("utf-8"))
+    kept = re.search(r"\| 100 \| (\d+\.\d\d)", (copied / "README.md").read_text("utf-8"))
     assert kept and kept[1] in outline.text  # the card has the score, and the page the card
     assert not outline.values("src")
     assert all(value.startswith("#") for value in outline.values("href"))
