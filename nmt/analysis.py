@@ -18,7 +18,8 @@ from nmt.seen import spoken
 from nmt.suspect import copies, reasons
 
 _HALLUCINATED = 15.0  # chrF below which a translation has hardly anything of the reference
-_FEW = 4  # words of a translation up to which that may be another way to say it
+_FEW = 4  # words of a translation below which that may be another way to say it
+_TELLING = 4  # letters of a word that two lines share by more than chance
 
 Groups = Mapping[str, Sequence[int]]
 """Lines by what they have in common; every line stands in one group."""
@@ -64,7 +65,8 @@ class Analysis:
         source, translation = self._test.sources[row], self._translations[row]
         bleu, chrf = self._bleu.sentence(row), float(self._chrf.sentence(row).score)
         suspects = reasons(source, translation)
-        if "empty" not in suspects and hallucinates(source, translation, chrf):
+        references = [lines[row] for lines in self._test.references]
+        if "empty" not in suspects and hallucinates(source, translation, references, chrf):
             suspects.append("hallucination")
         return Line(
             translation, float(bleu.score), chrf, _ratio(bleu), self._exact[row], tuple(suspects)
@@ -81,11 +83,14 @@ def _ratio(bleu: Any) -> float:
     return bleu.sys_len / bleu.ref_len if bleu.ref_len else math.nan
 
 
-def hallucinates(source: str, translation: str, chrf: float) -> bool:
-    """Whether a translation of some words has next to nothing in common with any reference, and is
-    no copy of the source: it may be about something else (Raunak et al. 2021 call it detached)."""
-    long = len(spoken(translation)) >= _FEW
-    return long and chrf < _HALLUCINATED and not copies(source, translation)
+def hallucinates(source: str, translation: str, references: Sequence[str], chrf: float) -> bool:
+    """Whether a translation of some words shares next to nothing with any reference, and is no copy
+    of the source: it may be about something else (Raunak et al. 2021 call it detached)."""
+    said = spoken(translation)
+    if len(said) < _FEW or chrf >= _HALLUCINATED or copies(source, translation):
+        return False
+    meant = {word for reference in references for word in spoken(reference)}
+    return not any(word in meant for word in said if len(word) >= _TELLING)
 
 
 # --- groups of lines ----------------------------------------------------------------------------

@@ -437,6 +437,8 @@ def evaluate(
         {"comet": [opinion.score(test, each.translations) for each in entries]} if opinion else {}
     )
     resampling = scoring.resampling_for(len(test), len(entries), paired, resamples)
+    if resampling is None and resamples is None:
+        console.warn("a large test set: give --resamples 1000 for intervals and tests")
     judgement = judge(test, entries, scorer, resampling, more)
     for note in judgement.notes:
         console.warn(note)

@@ -293,7 +293,7 @@ Resamples = Annotated[
         min=0,
         metavar="N",
         help="Of the bootstrap, for intervals and tests; 0: none.  [default: 1000, "
-        "none above 20,000 lines]",
+        "none above 10,000 lines]",
     ),
 ]
 CometModel = Annotated[

@@ -24,7 +24,7 @@ from nmt.choices import SignificanceTest
 from nmt.errors import SettingsError
 from nmt.judging import Interval, Resampling, Score
 
-MOST_RESAMPLED = 20_000
+MOST_RESAMPLED = 10_000
 """Lines of a test set up to which intervals and tests are made unasked: sacreBLEU holds all
 resamples in memory, 100 kB a line."""
 
@@ -141,9 +141,14 @@ def _metrics(references: list[list[str]], options: Options) -> dict[str, Any]:
 
 def model_of(tokenizer: str) -> Path:
     """Where sacreBLEU looks for the SentencePiece model of one of its tokenizers."""
-    from sacrebleu.tokenizers.tokenizer_spm import SACREBLEU_DIR, SPM_MODELS
+    from sacrebleu.tokenizers import tokenizer_spm
 
-    return Path(SACREBLEU_DIR) / "models" / SPM_MODELS[tokenizer]["url"].rpartition("/")[2]
+    models: Any = tokenizer_spm
+    return (
+        Path(models.SACREBLEU_DIR)
+        / "models"
+        / models.SPM_MODELS[tokenizer]["url"].rpartition("/")[2]
+    )
 
 
 def _bleu(options: Options, **more: Any) -> BLEU:
@@ -214,11 +219,11 @@ def _tested(metric: Any, systems: list[list[str]], resampling: Resampling) -> li
         [(f"{number}", lines) for number, lines in enumerate(systems)],
         {"metric": metric},
         references=None,
-        test_type=resampling.test,
+        test_type=resampling.test or "bs",
         n_samples=resampling.trials,
         n_ar_confidence=resampling.resamples if resampling.test == "ar" else -1,
     )
-    _, found = test()
+    found: dict[str, Any] = test()[1]
     (results,) = (found[key] for key in found if key != "System")
     signature = _signature(metric)
     return [

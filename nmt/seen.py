@@ -108,7 +108,8 @@ class Tally:
         if not len(self.words):
             return np.zeros(len(hashes), np.uint32)
         places = np.minimum(np.searchsorted(self.words, hashes), len(self.words) - 1)
-        return self.counts[places] * (self.words[places] == hashes)
+        counts: Counts = self.counts[places] * (self.words[places] == hashes)
+        return counts
 
 
 class _Total:
@@ -249,7 +250,8 @@ def _is_in(values: Hashes, ordered: Hashes) -> NDArray[np.bool_]:
     if not len(ordered):
         return np.zeros(len(values), bool)
     places = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
-    return ordered[places] == values
+    found: NDArray[np.bool_] = ordered[places] == values
+    return found
 
 
 @contextmanager

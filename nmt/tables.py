@@ -155,11 +155,11 @@ def _leaks(judgement: Judgement) -> Iterator[Table]:
     if judgement.systems[0].unleaked:
         title = f"without the {len(judgement.leaked):,} lines that any system was trained on"
         names = [*judgement.systems[0].unleaked]
-        rows = [
+        scores = [
             (system.name, *(f"{system.unleaked[name]:.2f}" for name in names))
             for system in judgement.systems
         ]
-        yield Table(title, ("system", *map(METRICS.__getitem__, names)), rows)
+        yield Table(title, ("system", *map(METRICS.__getitem__, names)), scores)
 
 
 def _interval(score: Score) -> str:

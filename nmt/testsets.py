@@ -78,7 +78,7 @@ def standard(name: str, langs: str | None, report: Callable[[str], None]) -> Eva
             f"{advice}`sacrebleu --list` names them all",
         )
     dataset = DATASETS[name]
-    if langs not in dataset.langpairs:
+    if langs is None or langs not in dataset.langpairs:
         said = f"is not there in {langs}" if langs else "needs its languages"
         raise SettingsError(
             f"--test-set {name}: {said}", f"give --langs, one of {', '.join(dataset.langpairs)}"

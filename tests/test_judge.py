@@ -130,10 +130,12 @@ def test_marks_are_counted() -> None:
 
 
 def test_a_hallucination_is_long_and_about_something_else() -> None:
-    assert hallucinates("Im Wald.", "My hovercraft is full of eels", 8.0)
-    assert not hallucinates("Im Wald.", "Among trees", 8.0)
-    assert not hallucinates("Im Wald.", "Under so many trees there", 18.0)
-    assert not hallucinates("ein Haus am See", "ein Haus am See", 8.0)
+    wood = ["In the woods."]
+    assert hallucinates("Im Wald.", "My hovercraft is full of eels", wood, 8.0)
+    assert not hallucinates("Im Wald.", "Among trees", wood, 8.0)
+    assert not hallucinates("Im Wald.", "Under so many trees there", wood, 18.0)
+    assert not hallucinates("Im Wald.", "Somewhere within those woods", wood, 8.0)
+    assert not hallucinates("ein Haus am See", "ein Haus am See", ["a lake house"], 8.0)
 
 
 def test_two_systems_differ_where_their_scores_do() -> None:

@@ -85,7 +85,7 @@ def command(folder: Path, systems: Sequence[Lines], references: list[Lines], *mo
 
 def said(folder: Path, systems: Sequence[Lines], references: list[Lines], *more: str) -> str:
     """What the `sacrebleu` command says of these files."""
-    names = []
+    names: list[Path] = []
     for name, lines in [("ref", each) for each in references] + [("hyp", each) for each in systems]:
         names.append(folder / f"{name}{len(names)}")
         names[-1].write_bytes("".join(f"{line}\n" for line in lines).encode())
