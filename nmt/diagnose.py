@@ -25,6 +25,7 @@ from nmt.config import Settings, flat
 from nmt.corpus import Corpus, Pair
 from nmt.curves import Curves, has_log
 from nmt.device import Device
+from nmt.distributed import ALONE
 from nmt.errors import CorpusError
 from nmt.evaluate import Encoded, bleu, encode
 from nmt.events import Stepped
@@ -314,7 +315,7 @@ def _trained_alike(
     text = trained.run.data if is_prepared(trained.run.data) else question.corpus
     out = question.cells / f"{cell}-{question.steps}-steps"
     request = Request(_alike(trained.settings, cell, question.steps), text, None, out)
-    with opened(request, device, time.monotonic()) as ready:
+    with opened(request, device, time.monotonic(), ALONE) as ready:
         for event in ready.training.events():
             if isinstance(event, Stepped) and event.step % _TOLD_EVERY == 0:
                 report(f"{cell}: step {event.step:,} of {question.steps:,}, loss {event.loss:.2f}")

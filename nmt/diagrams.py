@@ -85,15 +85,19 @@ def _cells(cells: Sequence[CellReach]) -> Figure:
                 _draw_reach(axes, found, _CELLS[each.cell], "-", each.cell)
         axes.set_title(f"∂J/∂h {_PARTS[part]}")
         _scale_reach(axes, drawn)
-        for cell, tokens in LECTURE.items():
-            axes.axvline(tokens, color=_CELLS[cell], lw=1, ls=(0, (4, 3)))
-            place = axes.get_xaxis_transform()
-            note = axes.text(
-                tokens, 0.02, f" lecture: {cell} ≈ {tokens}", transform=place, rotation=90
-            )
-            note.set(color=_CELLS[cell], ha="right", va="bottom", fontsize=8)
+        _mark_lecture(axes, max(found.farthest for found in drawn))
     _legend_above(figure, figure.axes[:1])
     return figure
+
+
+def _mark_lecture(axes: Axes, farthest: int) -> None:
+    """What lectures say, as far as it is in the picture."""
+    for cell, tokens in LECTURE.items():
+        if tokens <= farthest:
+            axes.axvline(tokens, color=_CELLS[cell], lw=1, ls=(0, (4, 3)))
+            place = axes.get_xaxis_transform()
+            note = axes.text(tokens, 0.02, f"lecture: {cell} ≈ {tokens}", transform=place)
+            note.set(color=_CELLS[cell], rotation=90, ha="right", va="bottom", fontsize=8)
 
 
 def _draw_reach(axes: Axes, found: Reach, colour: str, line: str, label: str) -> None:

@@ -58,8 +58,8 @@ def _on_vanishing(diagnosis: Diagnosis) -> Iterator[str]:
         else:
             judged = f"it vanishes within the median sentence of {middle:.0f}"
         yield (
-            f"{_capital(_named(part))}: the gradient by h is down to a half after {_at(found, HALF)} "
-            f"and to 1% after {_at(found, HUNDREDTH)} subwords: {judged}."
+            f"{_capital(_named(part))}: the gradient by h is down to a half after "
+            f"{_at(found, HALF)} and to 1% after {_at(found, HUNDREDTH)} subwords; {judged}."
         )
         if (largest := float(np.nanmax(found.median))) > _GROWN:
             at = int(np.nanargmax(found.median))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import shutil
@@ -57,7 +58,7 @@ def test_groups_hold_each_sentence_once_and_each_length_together() -> None:
     bins = by_length(lengths, lines, lines)
     assert sum(each.sentences for each in bins) == len(lengths)
     assert [each.shortest for each in bins] == sorted(each.shortest for each in bins)
-    for one, other in zip(bins, bins[1:], strict=False):
+    for one, other in itertools.pairwise(bins):
         assert one.longest < other.shortest
     assert all(each.bleu == pytest.approx(100) for each in bins)
     (only,) = by_length([4, 4], ["a b c d", "e"], ["a b c d", "f"])
