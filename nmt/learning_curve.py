@@ -351,8 +351,8 @@ class Conclusion:
         then = _perplexity(nats.at(self.twice))
         last = self.points[-1]
         return [
-            f"Twice the data, {counted(self.twice, 'pair')}, would give {score.value:.1f} BLEU, nine "
-            f"times in ten {score.low:.1f} to {score.high:.1f}; now it is {last.bleu:.1f}.",
+            f"Twice the data, {counted(self.twice, 'pair')}, would give {score.value:.1f} BLEU, "
+            f"nine times in ten {score.low:.1f} to {score.high:.1f}; now it is {last.bleu:.1f}.",
             f"Along the law the gain is {signed(gain.value, 1)}, nine times in ten "
             f"{signed(gain.low, 1)} to {signed(gain.high, 1)}.",
             f"Perplexity per word would be {then.value:.2f}, nine times in ten {then.low:.2f} to "
