@@ -144,11 +144,8 @@ def model_of(tokenizer: str) -> Path:
     from sacrebleu.tokenizers import tokenizer_spm
 
     models: Any = tokenizer_spm
-    return (
-        Path(models.SACREBLEU_DIR)
-        / "models"
-        / models.SPM_MODELS[tokenizer]["url"].rpartition("/")[2]
-    )
+    name = models.SPM_MODELS[tokenizer]["url"].rpartition("/")[2]
+    return Path(models.SACREBLEU_DIR, "models", name)
 
 
 def _bleu(options: Options, **more: Any) -> BLEU:
@@ -197,41 +194,33 @@ def resampling_for(
 
 
 def _scores(metric: Any, systems: list[list[str]], resampling: Resampling | None) -> list[Score]:
-    """Of one metric; without a test each system by itself."""
-    if resampling and resampling.test:
-        return _tested(metric, systems, resampling)
-    resamples = resampling.resamples if resampling else 1
-    found = [metric.corpus_score(lines, None, n_bootstrap=resamples) for lines in systems]
+    """Of one metric, each system by itself or with intervals and tests against the first."""
+    if resampling is None:
+        found = [float(metric.corpus_score(lines, None).score) for lines in systems]
+        return [Score(score, _signature(metric)) for score in found]
+    results = _resampled(metric, systems, resampling)
     signature = _signature(metric)
+    intervals = [Interval(float(each.mean), float(each.ci)) for each in results]
     return [
-        Score(
-            float(each.score),
-            signature,
-            Interval(float(each._mean), float(each._ci)) if resampling else None,
-        )
-        for each in found
+        Score(float(each.score), signature, interval, each.p_value)
+        for each, interval in zip(results, intervals, strict=True)
     ]
 
 
-def _tested(metric: Any, systems: list[list[str]], resampling: Resampling) -> list[Score]:
-    """By the paired test of `sacrebleu --paired-bs` or `--paired-ar`."""
+def _resampled(metric: Any, systems: list[list[str]], resampling: Resampling) -> list[Any]:
+    """sacreBLEU's results of `--paired-bs` or `--paired-ar`, for any number of systems."""
+    approximate = resampling.test == "ar"
     test = PairedTest(
         [(f"{number}", lines) for number, lines in enumerate(systems)],
         {"metric": metric},
         references=None,
-        test_type=resampling.test or "bs",
-        n_samples=resampling.trials,
-        n_ar_confidence=resampling.resamples if resampling.test == "ar" else -1,
+        test_type="ar" if approximate else "bs",
+        n_samples=resampling.trials if approximate else resampling.resamples,
+        n_ar_confidence=resampling.resamples if approximate else -1,
     )
-    found: dict[str, Any] = test()[1]
+    _, found = test()
     (results,) = (found[key] for key in found if key != "System")
-    signature = _signature(metric)
-    return [
-        Score(
-            float(each.score), signature, Interval(float(each.mean), float(each.ci)), each.p_value
-        )
-        for each in results
-    ]
+    return results
 
 
 def _signature(metric: Any) -> str:

@@ -184,7 +184,7 @@ def test_intervals_are_the_commands(tmp_path: Path) -> None:
     for each in theirs:
         score = ours[next(key for key, name in NAMES.items() if name == each["name"])]
         assert score.interval and score.p_value is None
-        assert round(score.interval.mean, 12) == each["confidence_mean"]
+        assert score.interval.mean == pytest.approx(each["confidence_mean"], rel=1e-6)
         assert round(score.interval.margin, 12) == each["confidence_var"]
         assert "bs:" not in score.signature
 
@@ -210,6 +210,14 @@ def test_paired_tests_are_the_commands(tmp_path: Path, test: Any) -> None:
             assert numbers[0] == round(score.score, 12)
     assert ours[0]["bleu"].p_value is None
     assert all(system[name].p_value is not None for system in ours[1:] for name in metrics)
+
+
+def test_systems_without_any_match_have_intervals_too() -> None:
+    resampling = resampling_for(3, 2, "bs", 50)
+    scorer = Scorer([["a b c d e", "f", "g"]], Options())
+    one, other = scorer.scores([["a b c d x", "", ""], ["", "", ""]], resampling)
+    assert one["bleu"].interval and other["bleu"].interval
+    assert other["bleu"].interval.margin == 0
 
 
 def test_a_large_set_is_resampled_when_asked_for() -> None:

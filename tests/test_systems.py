@@ -25,7 +25,7 @@ def other(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run of an earlier step, as if it were that of another seed."""
     copy = tmp_path_factory.mktemp("other") / "seed2"
     shutil.copytree(run, copy)
-    weights = sorted((copy / "weights").glob("*.safetensors"))[0]
+    weights = sorted((copy / "weights").glob("step-*.safetensors"))[0]
     shutil.copyfile(weights, copy / "model.safetensors")
     config = (copy / "config.toml").read_text()
     assert "seed = 1\n" in config
