@@ -9,6 +9,8 @@
     RUN/channel.json        how other models count in its translations (nmt.channel)
     RUN/log.jsonl           one JSON object per event
     RUN/weights/            the last weights, and the best by the score that does not decide
+    RUN/README.md           the model card, for whoever is handed the model
+    RUN/evaluations/        what the model scored on test sets
     RUN/incidents/          what is known of updates that went wrong
     RUN/state/              what resuming needs: the prepared corpus and the last checkpoints
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shutil
 import tomllib
 import zlib
@@ -75,6 +78,19 @@ class Run:
         return self.path / "scores.json"
 
     @property
+    def card(self) -> Path:
+        return self.path / "README.md"
+
+    @property
+    def notes(self) -> Path:
+        """What the model's author wrote for the card."""
+        return self.path / "NOTES.md"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.path / "evaluations"
+
+    @property
     def data(self) -> Path:
         return self.state / "data"
 
@@ -122,7 +138,7 @@ class Run:
 
     def sweep(self) -> None:
         """Remove what a process that was killed had begun to write under temporary names."""
-        for folder in (self.path, self.state, self.weights, self.incidents):
+        for folder in (self.path, self.state, self.weights, self.incidents, self.evaluations):
             for leftover in folder.glob(f".*{PART}"):
                 if leftover.is_dir():
                     shutil.rmtree(leftover, ignore_errors=True)
@@ -135,9 +151,10 @@ class Run:
         ours += [self.path / MANIFEST, *self.path.glob("subwords*.model")]
         ours += [self.path / name for name in SEEN]
         ours += [*self.weights.glob("*.safetensors"), *self.incidents.glob("*.json")]
+        ours += self.evaluations.glob("*.json")
         for file in ours:
             file.unlink(missing_ok=True)
-        for folder in (self.weights, self.incidents):
+        for folder in (self.weights, self.incidents, self.evaluations):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 
@@ -318,6 +335,28 @@ def read_tensors(path: Path, verify: bool = False) -> tuple[dict[str, Tensor], d
             "the file is damaged or cut off; copy it again, or train again with --fresh",
         ) from None
     return tensors, about
+
+
+@dataclass(frozen=True)
+class Header:
+    """What can be known of a file of weights without reading them."""
+
+    parameters: int
+    about: dict[str, Any]  # what was written about them
+    checksum: str  # which weights they are; "" in a file of a stranger's
+
+
+def read_header(path: Path) -> Header:
+    """Raises RunError when the file is missing or damaged."""
+    try:
+        with safe_open(path, framework="np") as file:
+            about = json.loads((file.metadata() or {}).get("nmt", "{}"))
+            shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise RunError(
+            f"{path}: cannot be read: {error}", "the file is damaged or cut off"
+        ) from None
+    return Header(sum(map(math.prod, shapes)), about, about.pop("crc32", ""))
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:

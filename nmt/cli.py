@@ -19,15 +19,19 @@ import typer
 
 from nmt import options, process
 from nmt.console import AttentionView, console, print_table
-from nmt.errors import CorpusError, SettingsError
+from nmt.errors import CorpusError, NmtError, SettingsError
 
 if TYPE_CHECKING:
     from nmt.channel import NoisyChannel
-    from nmt.choices import Task
+    from nmt.choices import DeviceName, Task
     from nmt.config import TranslateSettings
     from nmt.corpus import Corpus
     from nmt.decoding import Request
+    from nmt.judge import Entry
+    from nmt.judging import Judgement
+    from nmt.learning_curve import LearningCurve, Part
     from nmt.tensorboard import TensorBoardView
+    from nmt.training import Training
     from nmt.translate import Translator
     from nmt.warm import ModelCache
 
@@ -141,7 +145,7 @@ def train(
         asked = _asked(config, assignments, preset, seed, budget, task)
         aim = read(asked).data.task
         from nmt import recipe
-        from nmt.console import PreparationView, TrainingView, show_beginning
+        from nmt.console import PreparationView, show_beginning
         from nmt.device import open_device
         from nmt.distributed import join
 
@@ -162,23 +166,73 @@ def train(
         if progress.finished:
             console.say(f"already finished: {progress.finished}; --fresh starts over")
             return
-        views: list[TrainingView | TensorBoardView] = [TrainingView(console)]
-        if board and world.first:
-            views.append(board)
-        with process.stopping(ready.training) as stop, contextlib.ExitStack() as opened:
-            for view in views:
-                opened.enter_context(view)
-            for event in ready.training.events():
-                for view in views:
-                    view.show(event)
-    progress = ready.training.progress
-    if not progress.finished:
-        console.say(
-            f"stopped and saved at step {progress.step:,}; to go on, run the same command again"
-        )
-        raise typer.Exit(128 + (stop[0] if stop else signal.SIGTERM))
+        _watch(ready.training, board if world.first else None)
     verb = "translate" if ready.training.settings.data.task == "translation" else "sample"
     console.say(f"model: {out}; now try: nmt {verb} {out}")
+
+
+@app.command()
+def curve(
+    corpus: options.Corpus,
+    out: options.CurveFolder,
+    fractions: options.Fractions = "0.125,0.25,0.5,1",
+    valid: options.Valid = None,
+    langs: options.Langs = None,
+    config: options.ConfigFile = None,
+    assignments: options.Assignments = None,
+    preset: options.Preset = None,
+    budget: options.Budget = None,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    fresh: options.Fresh = False,
+    json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train on growing parts of a corpus: what would twice the data give?"""
+    from nmt.config import seconds_from
+
+    asked = _asked(config, assignments, preset, seed, None, "translation")
+    seconds = seconds_from(budget) if budget else 0.0
+    from nmt.files import locked
+    from nmt.learning_curve import HEADER, Asked, LearningCurve, fractions_in
+
+    pairs, valid_pairs = _corpora(corpus, valid, langs, "translation")
+    if isinstance(pairs, Path):
+        pairs, valid_pairs = _texts_of(pairs)
+    wanted = Asked(pairs, valid_pairs, fractions_in(fractions), asked, out, seconds, fresh)
+    with locked(out / "lock", str(out)):
+        found = LearningCurve(wanted)
+        for part in found.missing():
+            console.say(f"part {part.fraction:g} of the corpus, about {part.pairs:,} pairs")
+            _add_part(found, part, device, threads)
+        conclusion = found.conclude()
+    if json:
+        _print_json(conclusion.record())
+    else:
+        print_table(conclusion.rows(), HEADER, sys.stdout)
+        print("", *conclusion.answer(), sep="\n")
+    console.say(f"drawn: {out / 'curve.png'}")
+
+
+def _add_part(found: LearningCurve, part: Part, device: DeviceName, threads: int | None) -> None:
+    """Train on a part of a corpus, and judge what became of it."""
+    from nmt import decoding, recipe
+    from nmt.console import PreparationView, show_beginning
+    from nmt.device import open_device
+    from nmt.distributed import ALONE
+    from nmt.learning_curve import measure
+
+    preparation = PreparationView(console)
+    request = found.request(part, preparation.show)
+    place = open_device(device, threads)
+    with preparation, recipe.opened(request, place, time.monotonic(), ALONE) as ready:
+        preparation.stop()
+        show_beginning(console, ready)
+        _watch(ready.training)
+    search = decoding.Request(runs=[request.out], device=device, threads=threads)
+    found.add(measure(part, found.valid(), search))
 
 
 @app.command()
@@ -190,9 +244,12 @@ def average(
     debug: options.Debug = False,
 ) -> None:
     """Average the last weights of runs (or files of weights) into a new run."""
+    from nmt import card
+    from nmt.checkpoint import Run
     from nmt.checkpoint import average as average_weights
 
     files = average_weights(runs, out, last)
+    card.write(Run(out))
     console.say(f"averaged {len(files)}: {', '.join(map(str, files))}")
     console.say(f"model: {out}; now try: nmt evaluate {out} CORPUS...")
 
@@ -402,6 +459,7 @@ def evaluate(
     resamples: options.Resamples = None,
     comet: options.CometModel = None,
     details: options.Details = False,
+    report: options.Report = None,
     output: options.Output = None,
     json: options.AsJson = False,
     ensemble: options.Ensemble = None,
@@ -444,6 +502,7 @@ def evaluate(
             "--references": references,
             "--test-set": test_set,
             "--comet": comet,
+            "--report": report,
             "--output": output,
         }
         _judge_text(words, langs, request, others, json)
@@ -471,12 +530,17 @@ def evaluate(
     judgement = judge(test, entries, scorer, resampling, more)
     for note in judgement.notes:
         console.warn(note)
+    _keep(judgement, entries)
     if json:
         _print_json(tables.as_record(judgement, details))
-        return
-    for table in tables.tables(judgement, details):
+    for table in tables.tables(judgement, details) if not json else ():
         print(f"\n{table.title}\n" if table.title else "", end="")
         print_table(table.rows, table.header, sys.stdout)
+    if report:
+        from nmt.report import look, write_report
+
+        page = write_report(judgement, report, look(judgement, request))
+        console.say(f"report: {page}")
 
 
 @app.command()
@@ -500,7 +564,7 @@ def tune(
     models, and store them in the run."""
     from dataclasses import replace
 
-    from nmt import decoding, weigh
+    from nmt import card, decoding, weigh
     from nmt.channel import store
     from nmt.checkpoint import read_config, write_config
     from nmt.metrics import METRICS
@@ -545,6 +609,7 @@ def tune(
         if found.better:
             settings = read_config(trained.run)
             write_config(trained.run, replace(settings, translate=found.winner.settings))
+            card.write(trained.run)
         record, rows = as_record(found, metric), as_rows(found)
         header, verdict = ("", "beam", "norm", "length", "reward", "coverage"), found.verdict
     if json:
@@ -611,6 +676,7 @@ def diagnose(
 def info(
     runs: options.RunFolders,
     plot: options.Curves = None,
+    card: options.Card = False,
     json: options.AsJson = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -620,6 +686,10 @@ def info(
     from nmt.info import by_name, describe, table
     from nmt.plot import chart, draw
 
+    if card:
+        _refuse_more_than_a_card(runs, plot, json)
+        _show_card(runs[0])
+        return
     named = by_name(runs)
     if plot:
         draw({name: read(path) for name, path in named.items()}, plot)
@@ -635,6 +705,69 @@ def info(
     print_table(table(facts, curves), ("", "", *facts) if others else (), sys.stdout)
     for each in curves.values() if not others else ():
         print("", chart(each, shutil.get_terminal_size().columns), sep="\n")
+
+
+def _keep(judgement: Judgement, entries: Sequence[Entry]) -> None:
+    """What runs have scored goes into their folders, and onto their cards."""
+    from nmt import card, evaluations
+    from nmt.checkpoint import Run
+
+    for entry, system in zip(entries, judgement.systems, strict=True):
+        if not entry.search or len(entry.runs) > 1:
+            continue
+        run = Run(entry.runs[0])
+        try:
+            evaluation = evaluations.evaluation_of(run, judgement.test, system, entry.search)
+            evaluations.store(run, evaluation)
+            ours = card.write(run)
+        except NmtError as error:  # of somebody else's, perhaps
+            console.warn(f"{error.message}: the scores are not kept")
+        else:
+            if not ours:
+                console.warn(f"{run.card}: was not written by nmt, and stays as it is")
+
+
+def _refuse_more_than_a_card(runs: list[Path], plot: Path | None, json: bool) -> None:
+    if len(runs) > 1:
+        raise SettingsError(f"--card shows one run, and there are {len(runs)}", "name one")
+    for option, given in (("--plot", plot is not None), ("--json", json)):
+        if given:
+            raise SettingsError(f"--card and {option} share one place", "leave one of them out")
+
+
+def _show_card(run: Path) -> None:
+    """Set for a terminal; elsewhere as it stands in RUN/README.md."""
+    from nmt.card import body, compose
+    from nmt.checkpoint import Run
+
+    text = compose(Run(run))
+    if not sys.stdout.isatty():
+        print(text, end="")
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(body(text)))
+
+
+def _watch(training: Training, board: TensorBoardView | None = None) -> None:
+    """Train, showing all that happens; a request to stop ends the command."""
+    from nmt.console import TrainingView
+
+    views: list[TrainingView | TensorBoardView] = [TrainingView(console)]
+    views += [board] if board else []
+    with process.stopping(training) as stop, contextlib.ExitStack() as opened:
+        for view in views:
+            opened.enter_context(view)
+        for event in training.events():
+            for view in views:
+                view.show(event)
+    if not training.progress.finished:
+        console.say(
+            f"stopped and saved at step {training.progress.step:,}; "
+            "to go on, run the same command again"
+        )
+        raise typer.Exit(128 + (stop[0] if stop else signal.SIGTERM))
 
 
 # --- what several commands need -----------------------------------------------------------------
@@ -685,6 +818,16 @@ def _open(words: list[str], langs: str | None, task: Task) -> Corpus:
     from nmt.corpus import open_corpus, open_text
 
     return open_text(words, langs) if task == "lm" else open_corpus(words, langs)
+
+
+def _texts_of(prepared: Path) -> tuple[Corpus, Corpus]:
+    """The training and the validation pairs of a prepared folder, as text."""
+    from nmt.manifest import Manifest
+    from nmt.prepare import PreparedPairs
+
+    name, languages = prepared.resolve().name, Manifest.load(prepared).languages
+    train, valid = (PreparedPairs(name, languages, prepared, part) for part in ("train", "valid"))
+    return train, valid
 
 
 def _corpus(words: list[str], langs: str | None, task: Task = "translation") -> Corpus:

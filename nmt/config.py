@@ -287,6 +287,31 @@ def seconds_from(text: str) -> float:
     return total
 
 
+def shape(settings: Settings) -> str:
+    """Encoder, decoder and attention, in a line."""
+    model = settings.model
+    parts = [f"embeddings {model.embedding}"]
+    if settings.data.task == "lm":
+        parts.append(f"{model.cell} language model {model.decoder_layers}×{model.hidden}")
+    else:
+        parts += _encoder_and_attention(model)
+    parts += [f"{model.connections} connections"] if model.connections != "plain" else []
+    return ", ".join(parts)
+
+
+def _encoder_and_attention(model: ModelSettings) -> list[str]:
+    directions = f"2×{model.hidden // 2}" if model.bidirectional else f"{model.hidden}"
+    parts = [
+        f"{'bi' if model.bidirectional else 'uni'}directional {model.cell} encoder "
+        f"{model.encoder_layers}×{directions}",
+        f"{model.cell} decoder {model.decoder_layers}×{model.hidden}",
+        f"attention {model.attention}",
+    ]
+    parts += [f"{model.heads} heads"] if model.heads > 1 else []
+    parts += ["coverage"] if model.coverage else []
+    return [*parts, *(["input feeding"] if model.input_feeding else [])]
+
+
 # --- checks -------------------------------------------------------------------------------------
 
 

@@ -15,11 +15,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nmt.wording import duration
+
 if TYPE_CHECKING:
     from rich.console import Console as Rich
     from rich.progress import Progress as Bar
 
-    from nmt.config import ModelSettings, Settings, TrainSettings
+    from nmt.config import TrainSettings
     from nmt.events import Event, Finished, Incident, Stepped, Validated
     from nmt.manifest import Manifest
     from nmt.prepare import Working
@@ -130,6 +132,8 @@ def show_manifest(console: Console, manifest: Manifest) -> None:
 
 def show_beginning(console: Console, ready: Ready) -> None:
     """The first lines of a training: what was chosen, and why."""
+    from nmt.config import shape
+
     training = ready.training
     settings, progress = training.settings, training.progress
     if ready.resumed:
@@ -141,34 +145,9 @@ def show_beginning(console: Console, ready: Ready) -> None:
         show_manifest(console, training.data.manifest)
     for choice in training.choices:
         console.say(f"chosen: {choice.key} = {choice.value} ({choice.why})")
-    console.say(f"model: {training.parameters:,} parameters; {_shape(settings)}")
+    console.say(f"model: {training.parameters:,} parameters; {shape(settings)}")
     console.say(f"device: {training.device.name}, {settings.train.precision}")
     console.say(f"training: {_plan(settings.train)}")
-
-
-def _shape(settings: Settings) -> str:
-    """Encoder, decoder and attention, in a line."""
-    model = settings.model
-    parts = [f"embeddings {model.embedding}"]
-    if settings.data.task == "lm":
-        parts.append(f"{model.cell} language model {model.decoder_layers}×{model.hidden}")
-    else:
-        parts += _encoder_and_attention(model)
-    parts += [f"{model.connections} connections"] if model.connections != "plain" else []
-    return ", ".join(parts)
-
-
-def _encoder_and_attention(model: ModelSettings) -> list[str]:
-    directions = f"2×{model.hidden // 2}" if model.bidirectional else f"{model.hidden}"
-    parts = [
-        f"{'bi' if model.bidirectional else 'uni'}directional {model.cell} encoder "
-        f"{model.encoder_layers}×{directions}",
-        f"{model.cell} decoder {model.decoder_layers}×{model.hidden}",
-        f"attention {model.attention}",
-    ]
-    parts += [f"{model.heads} heads"] if model.heads > 1 else []
-    parts += ["coverage"] if model.coverage else []
-    return [*parts, *(["input feeding"] if model.input_feeding else [])]
 
 
 def _plan(train: TrainSettings) -> str:
@@ -366,13 +345,3 @@ def _live_bar(transient: bool) -> Bar:
         console=_stderr(),
         transient=transient,
     )
-
-
-def duration(seconds: float) -> str:
-    """`42s`, `3m05s`, `2h07m`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02}m"

@@ -66,16 +66,20 @@ def read(path: Path) -> Curves:
     """
     run = Run(path)
     clip_norm = read_config(run).train.clip_norm
-    events = list(_events(run.log))
-    training, validation, incidents = (_columns(events, kind) for kind in _READ)
+    told = [event for event in events(run.log) if isinstance(event.get("step"), int)]
+    training, validation, incidents = (_columns(told, kind) for kind in _READ)
     returns = ~np.isnan(incidents["back_to"])  # the others are updates that were left out
     incidents = {key: column[returns] for key, column in incidents.items()}
     training = {**training, "clipped": _clipped(training, clip_norm)}
-    return Curves(training, validation, incidents, _layers(events), clip_norm)
+    return Curves(training, validation, incidents, _layers(told), clip_norm)
 
 
-def _events(log: Path) -> Iterator[dict[str, Any]]:
-    """The log's objects that belong to a step; a last line that was torn off is passed over."""
+def events(log: Path) -> Iterator[dict[str, Any]]:
+    """The log's objects; a last line that was torn off is passed over.
+
+    Raises:
+        RunError: there is no log, or it is damaged.
+    """
     try:
         lines = log.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
@@ -89,15 +93,13 @@ def _events(log: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
             event = json.loads(line)
-            step = event.get("step")
+            seconds = event.setdefault("seconds", seconds)  # one that has none comes right after
         except (ValueError, AttributeError):
             raise RunError(
                 f"{log}:{number}: not a JSON object, so the log is damaged",
                 "delete that line; the model does not depend on it",
             ) from None
-        seconds = event.setdefault("seconds", seconds)  # an event that has none comes right after
-        if isinstance(step, int):
-            yield event
+        yield event
 
 
 def _columns(events: Sequence[dict[str, Any]], kind: str) -> dict[str, Column]:

@@ -325,6 +325,23 @@ def make_translator(
     )
 
 
+def described(request: Request, members: Sequence[Trained]) -> str:
+    """How that searches, in a few words: its beam, what is not as by default, its arithmetic."""
+    from dataclasses import asdict
+
+    from nmt.config import TranslateSettings, flat, settings_from
+    from nmt.inference import precision_for
+
+    asked = asdict(settings_from(flat(members[0].settings), _asked(request)).translate)
+    usual = asdict(TranslateSettings()) | {"beam": None}
+    other = [
+        f"{key} {value}".replace("_", " ") for key, value in asked.items() if value != usual[key]
+    ]
+    other.append(precision_for([m.model for m in members], request.precision))
+    rankers = {"reverse model": request.channel, "language model": request.lm}
+    return ", ".join([*other, *(name for name, run in rankers.items() if run)])
+
+
 def _asked(request: Request) -> Mapping[str, Any]:
     """The settings of [translate] that are asked for; an option of its own wins over --set."""
     from nmt.config import layer_from_assignments

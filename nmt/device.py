@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import platform
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -81,6 +82,22 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any
     if precision == "bf16":
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def machine() -> str:
+    """Processor, system and torch, without a name that only this one machine has."""
+    cores = f"{os.cpu_count() or 1} cores"
+    return f"{_processor()}, {cores}, {platform.system()}, torch {torch.__version__}"
+
+
+def _processor() -> str:
+    """What the system calls it; Linux says so in a file."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def world_size() -> int:

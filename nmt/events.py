@@ -19,6 +19,7 @@ class Started:
     device: str
     processes: int
     choices: Sequence[Choice]
+    machine: str  # processor, system, torch
 
 
 @dataclass(frozen=True)

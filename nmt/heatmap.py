@@ -46,7 +46,7 @@ def _picture(parts: Sequence[Attention]) -> Figure:
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
-    every = _joined(parts)
+    every = joined(parts)
     sources, targets = every[0][:_MOST], every[1][:_MOST]
     weights = every[2][:_MOST, :_MOST]
     height, width = (_CELL * count for count in weights.shape)
@@ -54,11 +54,11 @@ def _picture(parts: Sequence[Attention]) -> Figure:
     axes = figure.subplots()
     colours = LinearSegmentedColormap.from_list("weights", _COLOURS)
     shown = axes.imshow(weights, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
-    axes.set_xticks(range(len(sources)), _labels(sources), rotation=90)
-    axes.set_yticks(range(len(targets)), _labels(targets))
+    axes.set_xticks(range(len(sources)), labels(sources), rotation=90)
+    axes.set_yticks(range(len(targets)), labels(targets))
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
-    for place, labels in ((axes.axvline, sources), (axes.axhline, targets)):
-        for at, label in enumerate(labels[1:], 1):
+    for place, pieces in ((axes.axvline, sources), (axes.axhline, targets)):
+        for at, label in enumerate(pieces[1:], 1):
             strong = label.startswith(MARK) or label == _EOS
             place(at - 0.5, color="#c4c4c4" if strong else "#efefef", lw=0.8 if strong else 0.4)
     axes.set_xlabel(_named("source", len(every[0])))
@@ -74,7 +74,7 @@ def _named(side: str, count: int) -> str:
     return side if count <= _MOST else f"{side}: {_MOST} of {count} subwords"
 
 
-def _joined(parts: Sequence[Attention]) -> tuple[list[str], list[str], np.ndarray]:
+def joined(parts: Sequence[Attention]) -> tuple[list[str], list[str], np.ndarray]:
     """Labels of source and target, and the weights [T, S] with each part's in its own block."""
     sources = [label for part in parts for label in (*part.source, _EOS)]
     targets = [label for part in parts for label in (*part.target, _EOS)]
@@ -87,7 +87,7 @@ def _joined(parts: Sequence[Attention]) -> tuple[list[str], list[str], np.ndarra
     return sources, targets, weights
 
 
-def _labels(pieces: Sequence[str]) -> list[str]:
+def labels(pieces: Sequence[str]) -> list[str]:
     return [piece.lstrip(MARK) or "␣" for piece in pieces]
 
 
@@ -99,13 +99,13 @@ _LONGEST = 16  # columns of a label
 
 def chart(parts: Sequence[Attention], width: int) -> str:
     """The same in shades, at most `width` columns wide: a long source goes on below."""
-    sources, targets, weights = _joined(parts)
-    names = [_fitted(label) for label in _labels(targets)]
+    sources, targets, weights = joined(parts)
+    names = [_fitted(label) for label in labels(targets)]
     left = max(map(_columns, names)) + 1
     fit = max(4, (width - left) // 2)
     blocks = []
     for start in range(0, len(sources), fit):
-        above = _upright([_fitted(label) for label in _labels(sources[start : start + fit])])
+        above = _upright([_fitted(label) for label in labels(sources[start : start + fit])])
         rows = [
             " " * (left - _columns(name) - 1) + name + " " + _shaded(row[start : start + fit])
             for name, row in zip(names, weights, strict=True)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
-from nmt.checkpoint import Run, read_config
+from nmt.checkpoint import Run, read_config, read_header
 from nmt.choices import Task
 from nmt.config import flat
 from nmt.curves import Column, Curves
-from nmt.errors import RunError
 from nmt.manifest import Manifest
 
 _MILLION_BYTES = 1_000_000
@@ -54,16 +51,8 @@ def describe(path: Path) -> dict[str, dict[str, Any]]:
 def _model(run: Run) -> dict[str, Any]:
     if not run.model.is_file():
         return {"state": "no weights yet"}
-    try:
-        with safe_open(run.model, framework="np") as file:
-            sizes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise RunError(
-            f"{run.model}: cannot be read: {error}", "the file is damaged or cut off"
-        ) from None
-    parameters = sum(map(math.prod, sizes))
     return {
-        "parameters": parameters,
+        "parameters": read_header(run.model).parameters,
         "megabytes": round(run.model.stat().st_size / _MILLION_BYTES, 1),
     }
 

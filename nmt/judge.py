@@ -43,6 +43,7 @@ class Entry:
     perplexity: float | None = None
     recipe: str = ""  # equal for runs that differ in nothing but the seed; "": of no recipe
     seed: int = 0
+    search: str = ""  # how it was translated; "": elsewhere
 
     def seen(self) -> list[Seen]:
         """What is known of the training text, run by run."""

@@ -98,6 +98,12 @@ Budget = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Wall clock to fit the training to: 90s, 20m, 1h30m."),
 ]
+CurveFolder = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="The folder of the curve and its runs.")
+]
+Fractions = Annotated[
+    str, typer.Option(metavar="PART,PART,...", help="How much of the corpus, from 0 to 1.")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over, forgetting what is there.")]
 TensorBoard = Annotated[
     Path | None,
@@ -107,6 +113,9 @@ Last = Annotated[int, typer.Option(min=1, help="How many of a run's last weights
 Curves = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Draw the training curves: .png, .svg or .pdf."),
+]
+Card = Annotated[
+    bool, typer.Option("--card", help="The model card instead: RUN/README.md, made anew.")
 ]
 
 # --- translating: what is read and written ------------------------------------------------------
@@ -370,9 +379,50 @@ CometModel = Annotated[
         "--comet", metavar="MODEL", help="Score by this COMET model too (pip install 'nmt[comet]')."
     ),
 ]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR|FILE.html",
+        help="Write a report, with pictures, examples and model cards, as one HTML file; "
+        "into DIR the pictures as files too.",
+    ),
+]
 Details = Annotated[
     bool,
     typer.Option(
         "--details", help="Where the systems go wrong: by groups of lines, and the worst of them."
+    ),
+]
+
+# --- diagnosing ---------------------------------------------------------------------------------
+
+Untrained = Annotated[
+    bool, typer.Option("--untrained", help="The run's model as it was before its training.")
+]
+CompareCells = Annotated[
+    bool,
+    typer.Option(
+        "--compare-cells",
+        help="Train the model with rnn, gru and lstm cells too, alike, and set them side by side.",
+    ),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(min=1, help="Of --compare-cells: how long each is trained.  [default: 500]"),
+]
+Sentences = Annotated[
+    int, typer.Option(min=1, help="How many pairs of the corpus are looked at, drawn at random.")
+]
+Reach = Annotated[
+    int,
+    typer.Option(min=2, max=1_000, help="Subwords that gradients are followed back through."),
+]
+SamplingSeed = Annotated[
+    int, typer.Option("--seed", min=0, help="Another seed, other pairs of the corpus.")
+]
+DiagnosisFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", help="Where figures and page go.  [default: RUN/diagnosis]"
     ),
 ]

@@ -1,7 +1,8 @@
 """A report as one HTML file that needs nothing else: prose, tables, figures, contents.
 
 It looks like a paper's appendix, by day and by night, on a phone and on paper. Nothing in it is
-fetched and nothing in it runs. What a page holds is told with the classes below; how it looks is in
+fetched. Nothing in it runs but `page.js`, and that only where there is a `Deck` or a `Sieve`, which
+are lists without it. What a page holds is told with the classes below; how it looks is in
 `page.html`, beside this module.
 
 All text is escaped. A `markupsafe.Markup` is markup already and goes in as it is; its `format`
@@ -10,8 +11,10 @@ escapes what is put into it: `Markup("<mark>{}</mark>").format(text)`.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -37,6 +40,14 @@ class Listing:
     """Lines as they are, in fixed width: a command, a sentence with its alignment."""
 
     kind: ClassVar = "listing"
+    text: str
+
+
+@dataclass(frozen=True)
+class Markdown:
+    """A text in Markdown, with tables and without HTML; its heading of level 2 is here one of 3."""
+
+    kind: ClassVar = "markdown"
     text: str
 
 
@@ -79,6 +90,55 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Heatmap:
+    """Weights from 0 to 1, a row for each of some words and a column for each of others; the
+    darker, the more. Its colours are the page's."""
+
+    kind: ClassVar = "heatmap"
+    rows: Sequence[str]
+    columns: Sequence[str]
+    weights: Sequence[Sequence[float]]
+    about: str  # for those who cannot see it
+
+
+@dataclass(frozen=True)
+class Card:
+    """One of a deck."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Deck:
+    """Cards to be paged through; on paper, and where nothing runs, one after the other."""
+
+    kind: ClassVar = "deck"
+    cards: Sequence[Card]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Lines that belong together, each with what it is."""
+
+    kind: ClassVar = "entry"
+    title: str  # "": none
+    lines: Sequence[tuple[str, str]]
+    marks: Sequence[str] = ()  # keys of `Sieve.marks`
+
+
+@dataclass(frozen=True)
+class Sieve:
+    """Entries, of which a reader can pick those with some text or some mark. On paper there are the
+    first few."""
+
+    kind: ClassVar = "sieve"
+    entries: Sequence[Entry]
+    marks: Mapping[str, str]  # what each mark means; its keys are single words
+    printed: int = 30
+
+
+@dataclass(frozen=True)
 class Fold:
     """What stays closed until it is asked for; on paper it is open."""
 
@@ -100,7 +160,9 @@ class Section:
         return [block for block in self.blocks if isinstance(block, Section)]
 
 
-Block = Prose | Listing | Items | Table | Figure | Fold | Section
+Block = (
+    Prose | Listing | Markdown | Items | Table | Figure | Heatmap | Deck | Sieve | Fold | Section
+)
 
 
 @dataclass(frozen=True)
@@ -122,7 +184,24 @@ def write(page: Page, path: Path) -> None:
 
 def render(page: Page) -> str:
     """The page as HTML."""
-    return _template().render(page=page, inks=_INKS)
+    blocks = _within([*page.summary, *page.sections])
+    runs = any(isinstance(block, Deck | Sieve) for block in blocks)
+    script = _text_of("page.js") if runs else ""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return _template().render(page=page, inks=_INKS, script=script, digest=digest)
+
+
+def _within(blocks: Sequence[Block]) -> Iterator[Block]:
+    """The blocks, and those in them."""
+    for block in blocks:
+        yield block
+        if isinstance(block, Fold | Section):
+            yield from _within(block.blocks)
+
+
+def _text_of(name: str) -> str:
+    """A file beside this module."""
+    return files("nmt").joinpath(name).read_text(encoding="utf-8")
 
 
 @cache
@@ -136,9 +215,23 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["themed"] = themed
-    template = files("nmt").joinpath("page.html").read_text(encoding="utf-8")
-    return environment.from_string(template)
+    environment.filters |= {"themed": themed, "markdown": markdown}
+    return environment.from_string(_text_of("page.html"))
+
+
+def markdown(text: str) -> str:
+    """Markdown as markup; HTML within it is text."""
+    from markdown_it import MarkdownIt
+    from markupsafe import Markup
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(text)
+    for token in tokens:
+        if token.type.startswith("heading"):
+            token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
+    page = parser.renderer.render(tokens, parser.options, {})
+    page = page.replace("<table>", '<div class="wide"><table>')
+    return Markup(page.replace("</table>", "</table></div>"))
 
 
 # --- figures within a page ----------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from nmt.curves import Column, Columns, Curves
-from nmt.picture import CHART, COLOURS, save
+from nmt.picture import CHART, COLOURS, save, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,16 +128,22 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
     Raises:
         SettingsError: the name does not say which kind of picture it should be.
     """
-    save(path, lambda: _picture(runs), CHART)
+    save(path, lambda: _picture(runs, columns=3), CHART)
 
 
-def _picture(runs: Mapping[str, Curves]) -> Figure:
+def drawn(runs: Mapping[str, Curves]) -> str:
+    """The same as SVG, as high as a page."""
+    return svg(lambda: _picture(runs, columns=2), CHART)
+
+
+def _picture(runs: Mapping[str, Curves], columns: int) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 7), layout="constrained")
+    rows = len(_PANELS) // columns
+    figure = Figure(figsize=(13 / 3 * columns, 3.5 * rows), layout="constrained")
     pens = itertools.cycle(_Pen(colour, line) for line in _LINES for colour in COLOURS)
     drawn = dict(zip(runs, pens, strict=False))
-    for panel, axes in zip(_PANELS, figure.subplots(2, 3).flat, strict=True):
+    for panel, axes in zip(_PANELS, figure.subplots(rows, columns).flat, strict=True):
         axes.set_title(panel.title)
         _draw_panel(axes, panel, [(runs[name], drawn[name]) for name in runs])
     _draw_legend(figure, runs, drawn)
@@ -256,8 +262,8 @@ def _draw_legend(figure: Figure, runs: Mapping[str, Curves], pens: Mapping[str, 
         Line2D([], [], color=pens[name].colour, ls=pens[name].line, lw=2, label=label)
         for name, label in labels.items()
     ]
-    columns = max(1, 170 // (max(map(len, labels.values())) + 6))
-    figure.legend(handles=lines, loc="outside upper left", ncols=columns)
+    fit = 13 * figure.get_figwidth() / (max(map(len, labels.values())) + 6)
+    figure.legend(handles=lines, loc="outside upper left", ncols=max(1, int(fit)))
     marks = {
         str(m.get_label()): m for axes in figure.axes for m in axes.get_legend_handles_labels()[0]
     }

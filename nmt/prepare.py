@@ -481,12 +481,13 @@ class Prepared:
 
 @dataclass(frozen=True)
 class PreparedPairs(Corpus):
-    """The text of a prepared folder's validation pairs, as a corpus."""
+    """The text of a prepared folder's pairs, as a corpus."""
 
     folder: Path
+    part: str = "valid"
 
     def pairs(self) -> Iterator[Pair]:
-        table = Table(self.folder / "valid.arrow")
+        table = Table(self.folder / f"{self.part}.arrow")
         for start in range(0, len(table), _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, len(table)))
             yield from map(Pair, table.text("source", rows), table.text("target", rows))
@@ -496,7 +497,8 @@ class PreparedPairs(Corpus):
         return Manifest.load(self.folder).task == "lm"
 
     def fingerprint(self) -> str:
-        return identity(self.folder)
+        whole = identity(self.folder)
+        return whole if self.part == "valid" else f"{self.part} of {whole}"
 
 
 def identity(folder: Path) -> str:

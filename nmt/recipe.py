@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nmt import card
 from nmt.checkpoint import Run, preparation_files, read_config, write_config
 from nmt.config import Choice, DataSettings, Settings, flat, read, settings_from
 from nmt.corpus import Corpus
@@ -109,7 +110,7 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
         choices.append(Choice("train.patience", 0, f"the schedule is fitted to {what}"))
     else:
         epochs = int(asked.get("train.max_epochs", 0))
-        epochs = epochs or max(8, min(60, round(30 * math.sqrt(30_000 / pairs))))
+        epochs = epochs or usual_epochs(pairs)
         choices.append(Choice("train.max_epochs", epochs, size))
     tokens = 1_000 if pairs <= _FEW else 2_000
     choices.append(Choice("train.batch_tokens", tokens, size))
@@ -126,6 +127,11 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
     warmup = min(300, max(1, total // 10))
     choices.append(Choice("train.warmup_steps", warmup, "a tenth of the training, 300 at most"))
     return _unasked(choices, asked)
+
+
+def usual_epochs(pairs: int) -> int:
+    """How often a corpus of this size is gone through where nothing else ends the training."""
+    return max(8, min(60, round(30 * math.sqrt(30_000 / pairs))))
 
 
 def _unasked(choices: Sequence[Choice], asked: Mapping[str, Any]) -> list[Choice]:
@@ -278,6 +284,7 @@ def _begin(
     choices += training_choices(data.manifest, device, request.settings)
     settings = settings_from(decided, _values(choices), request.settings)
     run.clear()  # only now that the new training is known to be possible
+    card.remove(run)
     _write_run(run, settings, data, {**asked, "choices": [asdict(choice) for choice in choices]})
     training = Training(run, settings, data, device, started, choices, world)
     return Ready(training, resumed=False)

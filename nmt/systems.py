@@ -11,7 +11,14 @@ from nmt.channel import NoisyChannel
 from nmt.checkpoint import Trained
 from nmt.config import flat
 from nmt.corpus import Pair
-from nmt.decoding import Request, load_channel, load_runs, make_translator, runs_of
+from nmt.decoding import (
+    Request,
+    described,
+    load_channel,
+    load_runs,
+    make_translator,
+    runs_of,
+)
 from nmt.engine import Engine
 from nmt.ensemble import ensemble_of
 from nmt.errors import SettingsError
@@ -162,6 +169,7 @@ def _run(
         likely,
         recipe=_recipe(alone) if alone else "",
         seed=alone.settings.train.seed if alone else 0,
+        search="" if instead else described(request, members),
     )
 
 

@@ -27,10 +27,11 @@ import torch
 from torch import Tensor, nn
 
 from nmt.batches import Batch, Batches, Position, grouped
+from nmt.card import write as write_card
 from nmt.checkpoint import Run, new_model, read_tensors, restore, weights_of, write_tensors
 from nmt.config import Choice, Settings, TrainSettings
 from nmt.decoder import Decoder
-from nmt.device import Device, autocast
+from nmt.device import Device, autocast, machine
 from nmt.distributed import ALONE, World
 from nmt.engine import Engine
 from nmt.errors import RunError, TrainingError
@@ -188,8 +189,7 @@ class Training:
         if self.progress.finished:
             return
         if not self.progress.log_bytes:
-            about = Started(self.parameters, self.device.name, self.world.size, self.choices)
-            yield self._log(about)
+            yield self._log(self._started())
         self._losses = self.world.parallel(self._losses)
         self._agree()
         with contextlib.closing(self.batches.start_at(self.progress.position)) as batches:
@@ -218,6 +218,9 @@ class Training:
                 yield from self._save(self.run.stopped(step))
             if stop:
                 return
+
+    def _started(self) -> Started:
+        return Started(self.parameters, self.device.name, self.world.size, self.choices, machine())
 
     # --- one update -----------------------------------------------------------------------------
 
@@ -610,6 +613,8 @@ class Training:
             validating=progress.validating,
         )
         self._log(finished)
+        if self.world.first:
+            write_card(self.run)
         yield from self._save(self.run.checkpoint(progress.step))
         yield replace(finished, seconds=self.seconds())
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {
     name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("training", "translating", "judging")
+    for name in ("training", "translating", "judging", "reports")
 }
 
 QUICK = ["--set", "train.max_steps=10", "--set", "model.hidden=32", "--set", "model.embedding=16"]
@@ -53,7 +53,7 @@ def run_in_shell(command: str) -> tuple[int, bytes, str]:
             lines = Path(words[-1]).read_bytes().splitlines(keepends=True)
             piped = b"".join(lines[: int(words[2])])
         else:
-            if words[1] == "train":
+            if words[1] in ("train", "curve"):
                 if "--budget" in words:
                     at = words.index("--budget")
                     del words[at : at + 2]

@@ -10,7 +10,24 @@ from typing import TYPE_CHECKING
 import pytest
 from markupsafe import Markup
 
-from nmt.page import Figure, Fold, Items, Listing, Page, Prose, Section, Table, render, write
+from nmt.page import (
+    Card,
+    Deck,
+    Entry,
+    Figure,
+    Fold,
+    Heatmap,
+    Items,
+    Listing,
+    Markdown,
+    Page,
+    Prose,
+    Section,
+    Sieve,
+    Table,
+    render,
+    write,
+)
 from nmt.picture import svg
 
 if TYPE_CHECKING:
@@ -112,6 +129,40 @@ def test_names_are_unique_and_every_link_leads_somewhere() -> None:
     assert len(names) == len(set(names))
     targets = {v[1:] for name in ("href", "xlink:href") for v in outline.values(name)}
     assert targets <= set(names) and {"s1", "s1.1", "s2"} <= targets
+
+
+LISTS = Page(
+    "t",
+    "s",
+    [],
+    [
+        Section(
+            NASTY,
+            [
+                Deck([Card(NASTY, [Heatmap([NASTY], ["a", "b"], [[0.0, 1.0]], NASTY)])] * 3),
+                Sieve([Entry(NASTY, [(NASTY, NASTY)], ["odd"])] * 4, {"odd": NASTY}, printed=3),
+                Markdown(f"# {NASTY}\n\n| a |\n| --- |\n| {NASTY} |\n\n[x](javascript:alert(1))"),
+            ],
+        )
+    ],
+)
+
+
+def test_what_is_paged_through_and_picked_from_is_there_without_a_script() -> None:
+    outline = Outline(render(LISTS))
+    tags = [tag for tag, _ in outline.seen]
+    assert (tags.count("script"), tags.count("article"), tags.count("h2")) == (1, 4, 2)
+    assert outline.values("class").count("card") == 3
+    assert outline.values("class").count("unprinted") == 1
+    assert "button" not in tags and "input" not in tags
+    assert "javascript:" not in "".join(outline.values("href"))
+    shown = outline.text[: outline.text.index('"use strict"')]
+    assert shown.count(NASTY) == 1 + 3 * 2 + 4 * 3 + 2  # title, cards, entries, Markdown
+
+
+def test_only_a_page_that_needs_it_runs_anything() -> None:
+    assert "script-src" not in render(PAGE)
+    assert "script-src 'sha256-" in render(LISTS)
 
 
 def test_tables_and_figures_are_numbered_in_the_order_they_stand() -> None:

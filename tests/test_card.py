@@ -1,0 +1,206 @@
+"""The model card: true to the run's files, private, whole, and readable by others."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+import shutil
+import socket
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TINY, make_training, nmt, train
+from huggingface_hub import ModelCard
+
+from nmt import card
+from nmt.checkpoint import Run, read_header
+from nmt.corpus import open_corpus
+from nmt.evaluations import Evaluation, public, store, stored
+from nmt.judging import Leaks, Score
+from nmt.recipe import Request, get_ready
+
+Files = dict[str, tuple[Path, Path]]
+
+
+@pytest.fixture
+def copied(run: Path, tmp_path: Path) -> Run:
+    shutil.copytree(run, tmp_path / "copied")
+    return Run(tmp_path / "copied")
+
+
+def an_evaluation(run: Run, bleu: float = 31.25) -> Evaluation:
+    return Evaluation(
+        test_set="test.xx + test.yy",
+        sha256="0" * 64,
+        sentences=100,
+        scores={"bleu": Score(bleu, "nrefs:1|case:mixed"), "ter": Score(40.0, "nrefs:1|case:lc")},
+        perplexity=2.5,
+        search="beam 5, int8",
+        weights=read_header(run.model).checksum,
+        date="2026-11-21",
+    )
+
+
+def keep(run: Run, evaluation: Evaluation) -> bool:
+    store(run, evaluation)
+    return card.write(run)
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """Every table as rows of cells."""
+    found = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.M)
+    split = r"(?<!\\)\|"
+    return [
+        [[cell.strip() for cell in re.split(split, line)[1:-1]] for line in table.splitlines()]
+        for table in found
+    ]
+
+
+def read_by_the_hub(text: str) -> Any:
+    return ModelCard(text).data
+
+
+def test_a_training_ends_with_a_card(copied: Run) -> None:
+    text = copied.card.read_text(encoding="utf-8")
+    for told in ("Translation from xx into yy", "1,500 pairs", "train.max_steps = 150 reached"):
+        assert told in text
+    sha256 = json.loads((copied.path / "manifest.json").read_text())["inputs"]["train"]["sha256"]
+    assert f"| training | `train.xx + train.yy` | 1,500 | `{sha256}` |" in text
+    assert "| `model.hidden` | `64` | `512` |" in text
+    assert "No test set has been scored" in text
+    for table in tables(text):
+        assert len({len(row) for row in table}) == 1
+
+
+def test_the_hub_reads_its_head(copied: Run) -> None:
+    assert keep(copied, an_evaluation(copied))
+    data = read_by_the_hub(copied.card.read_text(encoding="utf-8"))
+    assert data.language == ["xx", "yy"]
+    assert data.metrics == ["bleu", "ter"]
+    assert [(r.metric_type, r.metric_value) for r in data.eval_results] == [
+        ("bleu", 31.25),
+        ("ter", 40.0),
+    ]
+
+
+def test_a_language_that_yaml_takes_for_a_truth_value(copied: Run) -> None:
+    path = copied.path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"languages": ["no", "pt_BR"]}))
+    assert read_by_the_hub(card.compose(copied)).language == ["no", "pt"]
+
+
+def test_nothing_private_is_told(tmp_path: Path, toy: Files) -> None:
+    home = tmp_path / "home" / "jane-doe"
+    home.mkdir(parents=True)
+    corpus = [Path(shutil.copy(path, home)) for path in toy["train"]]
+    training = make_training(home, corpus, train__max_steps=4)
+    train(training)
+    text = training.run.card.read_text(encoding="utf-8")
+    for secret in (str(tmp_path), "jane-doe", socket.gethostname(), f"/{getpass.getuser()}"):
+        assert secret not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("train.de + train.en", "train.de + train.en"),
+        ("/home/A Person/my data/train.tsv", "train.tsv"),
+        ("C:\\Users\\me\\data\\", "data"),
+        ("hf:wmt/wmt14:train", "hf:wmt/wmt14:train"),
+        ("hf:/home/me/wmt", "hf:wmt"),
+        ("hf:~/wmt:train", "hf:wmt:train"),
+    ],
+)
+def test_a_corpus_is_called_by_its_name_alone(name: str, shown: str) -> None:
+    assert public(name) == shown
+
+
+def test_an_evaluation_is_kept_and_takes_the_place_of_the_same_one(copied: Run) -> None:
+    keep(copied, an_evaluation(copied, 20.0))
+    keep(copied, an_evaluation(copied, 31.25))
+    text = copied.card.read_text(encoding="utf-8")
+    row = "| `test.xx + test.yy` | 100 | 31.25 | 40.00 | 2.50 | beam 5, int8 |"
+    assert row in text
+    assert "20.00" not in text
+    assert "BLEU `nrefs:1\\|case:mixed`" in text
+    assert "No test set has been scored" not in text
+
+
+def test_scores_of_other_weights_are_not_told(copied: Run) -> None:
+    keep(copied, replace(an_evaluation(copied), weights="another"))
+    assert "31.25" not in copied.card.read_text(encoding="utf-8")
+
+
+def test_leaks_are_told(copied: Run) -> None:
+    leaked = replace(an_evaluation(copied), leaks=Leaks(7, 5, 3), unleaked={"bleu": 29.5})
+    keep(copied, leaked)
+    text = copied.card.read_text(encoding="utf-8")
+    assert "7 sources and 5 references, 3 as pairs; without these BLEU 29.50" in text
+
+
+def test_a_damaged_evaluation_is_passed_over(copied: Run) -> None:
+    keep(copied, an_evaluation(copied))
+    (copied.evaluations / "torn.json").write_text('{"test_set": ')
+    assert len(stored(copied)) == 1
+
+
+def test_names_do_not_break_the_tables(copied: Run) -> None:
+    keep(copied, replace(an_evaluation(copied), test_set="a|b `c`\n## d"))
+    text = copied.card.read_text(encoding="utf-8")
+    assert "| `a\\|b 'c' ## d` |" in text
+    assert all(len({len(row) for row in table}) == 1 for table in tables(text))
+    assert read_by_the_hub(text).eval_results
+
+
+def test_a_readme_that_is_not_ours_stays(copied: Run) -> None:
+    copied.card.write_text("# My project\n")
+    assert not keep(copied, an_evaluation(copied))
+    card.remove(copied)
+    assert copied.card.read_text() == "# My project\n"
+
+
+def test_the_notes_of_its_author_are_quoted(copied: Run) -> None:
+    copied.notes.write_text("Trained for *fun*.\n", encoding="utf-8")
+    assert card.compose(copied).endswith("## Notes\n\nTrained for *fun*.\n")
+
+
+def test_an_average_has_a_card(copied: Run, tmp_path: Path) -> None:
+    made = tmp_path / "mean"
+    assert nmt("average", copied.path, "--out", made).code == 0
+    text = (made / "README.md").read_text(encoding="utf-8")
+    assert "The mean of 3 sets of weights: `copied/step-000150.safetensors`" in text
+
+
+def test_a_training_that_starts_over_forgets_the_scores(toy: Files, tmp_path: Path) -> None:
+    training = make_training(tmp_path, toy["train"], toy["valid"], train__max_steps=4)
+    train(training)
+    keep(training.run, an_evaluation(training.run))
+    anew = Request(TINY, open_corpus(toy["train"]), None, training.run.path, fresh=True)
+    get_ready(anew, training.device, time.monotonic())
+    assert not training.run.card.exists()
+    assert not training.run.evaluations.exists()
+
+
+def test_info_shows_it(copied: Run) -> None:
+    shown = nmt("info", copied.path, "--card")
+    assert shown.code == 0
+    assert shown.out == copied.card.read_bytes()
+    assert nmt("info", copied.path, copied.path, "--card").code == 1
+    assert nmt("info", copied.path, "--card", "--json").code == 1
+
+
+def test_a_language_model_has_a_card(tmp_path: Path, toy: Files) -> None:
+    out = tmp_path / "lm"
+    quick = [f"--set={key}={value}" for key, value in TINY.items()]
+    command = ["train", "--task=lm", toy["train"][1], "--out", out, *quick]
+    assert nmt(*command, "--set=train.max_steps=4", "--device=cpu").code == 0
+    text = (out / "README.md").read_text(encoding="utf-8")
+    assert "A language model of" in text
+    assert "nmt sample RUN" in text
+    assert "translat" not in text.partition("## Settings")[0]
+    assert read_by_the_hub(text).pipeline_tag == "text-generation"
