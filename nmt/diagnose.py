@@ -158,8 +158,9 @@ def diagnose(question: Question, device: Device, report: Callable[[str], None]) 
         losses = context.context(
             trained.model, sample.encoded.sources, sample.encoded.targets, question.seed
         )
-        report("translating")
-        bins = tuple(_by_length(trained, sample.pairs))
+        if trained.task == "translation":
+            report("translating")
+            bins = tuple(_by_length(trained, sample.pairs))
     cells = tuple(_compared(question, trained, sample, device, report))
     return Diagnosis(
         run=question.run.resolve().name,
@@ -180,8 +181,11 @@ def diagnose(question: Question, device: Device, report: Callable[[str], None]) 
 
 
 def _sampled(question: Question, trained: Trained) -> Sample:
-    """Some pairs of the corpus, in order; all of a small one."""
+    """Some pairs of the corpus, in order; all of a small one. Mere text, of which a language model
+    reads no source, stands on both sides."""
     every = question.corpus.pairs()
+    if trained.task == "lm":
+        every = (Pair(pair.target, pair.target) for pair in every)
     filled = (pair for pair in every if not is_blank(pair.source) and not is_blank(pair.target))
     pairs, of = _drawn(filled, question.sentences, question.seed)
     encoded = encode(pairs, trained.vocabulary, trained.settings.data.max_length)
@@ -333,6 +337,7 @@ def _alike(settings: Settings, cell: Cell, steps: int) -> dict[str, Any]:
     same = {key: value for key, value in every.items() if key.startswith("model.")}
     same |= {f"train.{name}": every[f"train.{name}"] for name in of_training}
     return same | {
+        "data.task": settings.data.task,
         "data.joint_vocab": settings.data.joint_vocab,
         "model.cell": cell,
         "train.max_steps": steps,

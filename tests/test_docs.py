@@ -17,6 +17,7 @@ from nmt import __version__, config
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TRAINING = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+DIAGNOSING = (ROOT / "docs" / "diagnosing.md").read_text(encoding="utf-8")
 TRANSLATING = (ROOT / "docs" / "translating.md").read_text(encoding="utf-8")
 
 QUICK = ["--set", "train.max_steps=10", "--set", "model.hidden=32", "--set", "model.embedding=16"]
@@ -56,6 +57,8 @@ def run_in_shell(command: str) -> tuple[int, bytes, str]:
                     at = words.index("--budget")
                     del words[at : at + 2]
                 words += QUICK
+            elif "--steps" in words:
+                words[words.index("--steps") + 1] = "5"
             result = nmt(*words[1:], stdin=piped)
             piped, code, said = result.out, result.code, result.err
     if file:
@@ -73,7 +76,8 @@ def test_the_commands_of_the_pages_run(tmp_path: Path, monkeypatch: pytest.Monke
             lines = (ROOT / "data" / "phrasebook" / f"{name}.{side}").read_bytes().splitlines(True)
             (small / f"{name}.{side}").write_bytes(b"".join(lines[:count]))
     monkeypatch.chdir(tmp_path)
-    for command in (*commands(README), *commands(TRAINING), *commands(TRANSLATING)):
+    pages = README, TRAINING, TRANSLATING, DIAGNOSING
+    for command in itertools.chain.from_iterable(map(commands, pages)):
         code, _, said = run_in_shell(command)
         assert code == 0, f"{command}\n{said}"
 
