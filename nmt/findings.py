@@ -88,7 +88,7 @@ def _on_cells(cells: Sequence[CellReach]) -> Iterator[str]:
             lecture = f" (lectures: about {LECTURE[each.cell]})" if each.cell in LECTURE else ""
             how = f"trained for {each.steps:,} steps" if each.steps else "untrained"
             yield (
-                f"A {each.cell} decoder, {how}, has 1% of the gradient left after "
+                f"A decoder of {each.cell} cells, {how}, has 1% of the gradient left after "
                 f"{_at(found, HUNDREDTH)} subwords{lecture}."
             )
 
