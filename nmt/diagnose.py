@@ -231,19 +231,18 @@ def _exploding(question: Question) -> tuple[Exploding | None, tuple[str, ...]]:
 def exploding(told: Curves) -> Exploding | None:
     """Sum up the norms that a log tells of; None if it tells of none."""
     norms = told.training["gradient_norm"]
-    known = np.isfinite(norms)
+    known = np.isfinite(norms) & (norms > 0)  # 0: of ten updates none was finite
     if not known.any():
         return None
-    largest = int(np.nanargmax(np.where(known, norms, -1.0)))
-    later = norms[len(norms) // 10 :]  # warm-up behind
-    settled = later[np.isfinite(later)] if np.isfinite(later).any() else norms[known]
+    largest = int(np.argmax(np.where(known, norms, -1.0)))
+    settled = known & (np.arange(len(norms)) >= len(norms) // 10)  # the warm-up behind
     return Exploding(
         curves=told,
         clipped=float(told.training["clipped"].mean()),
         median=float(np.median(norms[known])),
         largest=float(norms[largest]),
         at=int(told.training["step"][largest]),
-        threshold=float(np.quantile(settled, SAFE)),
+        threshold=float(np.quantile(norms[settled if settled.any() else known], SAFE)),
         layers={
             name: (float(np.nanmedian(each)), float(np.nanmax(each)))
             for name, each in told.layers.items()
