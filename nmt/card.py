@@ -131,7 +131,13 @@ def body(card: str) -> str:
 
 
 def _gather(run: Run) -> _Facts:
-    settings, header = read_config(run), read_header(run.model)
+    settings = read_config(run)
+    if not run.model.is_file():
+        raise RunError(
+            f"{run.path}: there are no weights in it yet, and so no card",
+            "they appear with the first validation",
+        )
+    header = read_header(run.model)
     log: list[dict[str, Any]] = []
     with contextlib.suppress(RunError):  # an average has none
         log = list(events(run.log))

@@ -192,6 +192,8 @@ def test_info_shows_it(copied: Run) -> None:
     assert shown.out == copied.card.read_bytes()
     assert nmt("info", copied.path, copied.path, "--card").code == 1
     assert nmt("info", copied.path, "--card", "--json").code == 1
+    copied.model.unlink()
+    assert "no weights in it yet" in nmt("info", copied.path, "--card").err
 
 
 def test_a_language_model_has_a_card(tmp_path: Path, toy: Files) -> None:
