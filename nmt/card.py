@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -188,7 +189,10 @@ def _index(evaluation: Evaluation) -> list[str]:
     lines = ["  - task:", '      type: "translation"', "    dataset:"]
     lines += [f"      name: {name}", f"      type: {name}", "    metrics:"]
     for metric, each in evaluation.scores.items():
-        lines += [f"    - type: {json.dumps(metric)}", f"      name: {json.dumps(METRICS[metric])}"]
+        lines += [
+            f"    - type: {json.dumps(metric)}",
+            f"      name: {json.dumps(METRICS.get(metric, metric))}",
+        ]
         lines += [f"      value: {each.score:.2f}"]
     return lines
 
@@ -216,7 +220,7 @@ def _scores(facts: _Facts) -> list[str]:
         header = ("test set", "sentences", *(METRICS[key] for key in metrics), "perplexity")
         rows = [_score_row(each, metrics) for each in facts.evaluations]
         signatures = dict.fromkeys(
-            f"{METRICS[key]} {_code(score.signature)}"
+            f"{METRICS.get(key, key)} {_code(score.signature)}"
             for each in facts.evaluations
             for key, score in each.scores.items()
         )
@@ -233,7 +237,9 @@ def _scores(facts: _Facts) -> list[str]:
         blocks += [_list(leaks)] if leaks else []
     if {"bleu", "perplexity", "step"} <= facts.about.keys():
         bleu, likely, step = (facts.about[key] for key in ("bleu", "perplexity", "step"))
-        quality = "" if bleu is None else f"BLEU {bleu:.1f} with greedy search, "
+        quality = (
+            "" if bleu is None or math.isnan(bleu) else f"BLEU {bleu:.1f} with greedy search, "
+        )
         blocks.append(
             f"On {counted(facts.manifest.valid.kept, f'validation {facts.manifest.unit}')}, which "
             f"chose the weights (those of step {step:,}): {quality}perplexity {likely:.2f}."
@@ -255,7 +261,7 @@ def _with_margin(score: Score) -> str:
 def _leaks(evaluation: Evaluation) -> str:
     """How much of a test set the model has been trained on."""
     assert evaluation.leaks
-    scores = [f"{METRICS[key]} {score:.2f}" for key, score in evaluation.unleaked.items()]
+    scores = [f"{METRICS.get(key, key)} {score:.2f}" for key, score in evaluation.unleaked.items()]
     without = f"; without these {', '.join(scores)}" if scores else ""
     return (
         f"Of {_code(evaluation.test_set)} the training corpus holds "
