@@ -49,6 +49,7 @@ from nmt.page import (
     write,
 )
 from nmt.wording import counted, signed
+from nmt.words import words
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -76,7 +77,7 @@ def choose(judgement: Judgement) -> list[int]:
     fit = [
         row
         for row in judgement.worst(0, len(lines))
-        if len(judgement.test.sources[row].split()) <= _WORDS
+        if len(words(judgement.test.sources[row])) <= _WORDS
     ]
     count = min(_LOOKED_AT, len(fit))
     return [fit[round(at * (len(fit) - 1) / max(1, count - 1))] for at in range(count)]
@@ -84,6 +85,8 @@ def choose(judgement: Judgement) -> list[int]:
 
 def look(judgement: Judgement, request: Request) -> list[Looked]:
     """Where the first system looked, if it is a run or an ensemble whose models have attention.
+
+    Lines of which it has another translation, out of a file, are left out.
 
     Args:
         request: how the systems searched.
@@ -94,9 +97,13 @@ def look(judgement: Judgement, request: Request) -> list[Looked]:
     asked = replace(request, runs=runs, format="jsonl", mean=request.mean if runs[1:] else None)
     members = load_runs(asked)
     translator = make_translator(asked, members, load_channel(asked, members))
-    translations = translator.translate([judgement.test.sources[row] for row in rows])
-    found = [translation.candidates[0].attention for translation in translations]
-    return [Looked(row, parts) for row, parts in zip(rows, found, strict=True) if parts]
+    found = translator.translate([judgement.test.sources[row] for row in rows])
+    return [
+        Looked(row, translation.candidates[0].attention)
+        for row, translation in zip(rows, found, strict=True)
+        if translation.text == judgement.systems[0].lines[row].translation
+        and translation.candidates[0].attention
+    ]
 
 
 def write_report(judgement: Judgement, place: Path, attention: Sequence[Looked] = ()) -> Path:
