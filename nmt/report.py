@@ -367,7 +367,7 @@ def _suspects(judgement: Judgement) -> list[Block]:
     blocks: list[Block] = [Table(["", *names], rows, caption)]
     unknown = judgement.unknown
     if unknown:
-        some = dict.fromkeys(word for words in unknown.words for word in words)
+        some = dict.fromkeys(word for line in unknown.words for word in line)
         shown = ", ".join(_shown(word) for word in list(some)[:20])
         blocks.append(
             Prose(
