@@ -641,6 +641,7 @@ def diagnose(
 ) -> None:
     """Measure how far gradients reach back, and what vanishes or explodes."""
     from nmt import findings
+    from nmt.checkpoint import Run, read_config
     from nmt.device import open_device
     from nmt.diagnose import Question
     from nmt.diagnose import diagnose as find_out
@@ -651,7 +652,7 @@ def diagnose(
     findings.refuse_other(folder)
     question = Question(
         run=run,
-        corpus=_corpus(corpus, langs),
+        corpus=_corpus(corpus, langs, read_config(Run(run)).data.task),
         fresh=untrained,
         sentences=sentences,
         length=reach,

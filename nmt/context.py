@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nmt.batches import grouped
+from nmt.decoder import Decoder
 from nmt.evaluate import likelihoods
 from nmt.model import Seq2Seq
 from nmt.subwords import BOS, EOS, Ids
@@ -52,6 +53,11 @@ class Context:
     nats: float  # the loss with all of it
     losses: tuple[Loss, ...]
 
+    @property
+    def sides(self) -> list[Side]:
+        """Those there are: a language model has no source."""
+        return list(dict.fromkeys(loss.side for loss in self.losses))
+
     def of(self, side: Side, way: Way) -> list[Loss]:
         return [loss for loss in self.losses if (loss.side, loss.way) == (side, way)]
 
@@ -63,7 +69,7 @@ class Context:
 
 @torch.inference_mode()
 def context(
-    model: Seq2Seq,
+    model: Decoder,
     sources: Sequence[Ids],
     targets: Sequence[Ids],
     seed: int,
@@ -73,13 +79,18 @@ def context(
     found = []
     for kept in KEPT:
         for way in ("truncated", "shuffled"):
-            changed = [changed_to(source, kept, way, seed) for source in sources]
-            nats = sum(loss for loss, _ in likelihoods(model, grouped(changed, targets, _TOKENS)))
-            found.append(Loss("source", way, kept, nats / tokens))
+            if isinstance(model, Seq2Seq):
+                changed = [changed_to(source, kept, way, seed) for source in sources]
+                nats = _whole(model, changed, targets)
+                found.append(Loss("source", way, kept, nats / tokens))
             nats = _by_histories(model, sources, targets, kept, way, seed)
             found.append(Loss("target", way, kept, nats / tokens))
-    whole = sum(loss for loss, _ in likelihoods(model, grouped(sources, targets, _TOKENS)))
-    return Context(whole / tokens, tuple(found))
+    return Context(_whole(model, sources, targets) / tokens, tuple(found))
+
+
+def _whole(model: Decoder, sources: Sequence[Ids], targets: Sequence[Ids]) -> float:
+    """Summed −log p of all target subwords, each after all that comes before it."""
+    return sum(loss for loss, _ in likelihoods(model, grouped(sources, targets, _TOKENS)))
 
 
 def changed_to(ids: Ids, kept: int, way: Way, seed: int) -> Ids:
@@ -92,7 +103,7 @@ def changed_to(ids: Ids, kept: int, way: Way, seed: int) -> Ids:
 
 
 def _by_histories(
-    model: Seq2Seq,
+    model: Decoder,
     sources: Sequence[Ids],
     targets: Sequence[Ids],
     kept: int,

@@ -158,8 +158,9 @@ def diagnose(question: Question, device: Device, report: Callable[[str], None]) 
         losses = context.context(
             trained.model, sample.encoded.sources, sample.encoded.targets, question.seed
         )
-        report("translating")
-        bins = tuple(_by_length(trained, sample.pairs))
+        if trained.task == "translation":
+            report("translating")
+            bins = tuple(_by_length(trained, sample.pairs))
     cells = tuple(_compared(question, trained, sample, device, report))
     return Diagnosis(
         run=question.run.resolve().name,
@@ -180,8 +181,11 @@ def diagnose(question: Question, device: Device, report: Callable[[str], None]) 
 
 
 def _sampled(question: Question, trained: Trained) -> Sample:
-    """Some pairs of the corpus, in order; all of a small one."""
+    """Some pairs of the corpus, in order; all of a small one. Mere text, of which a language model
+    reads no source, stands on both sides."""
     every = question.corpus.pairs()
+    if trained.task == "lm":
+        every = (Pair(pair.target, pair.target) for pair in every)
     filled = (pair for pair in every if not is_blank(pair.source) and not is_blank(pair.target))
     pairs, of = _drawn(filled, question.sentences, question.seed)
     encoded = encode(pairs, trained.vocabulary, trained.settings.data.max_length)
@@ -227,19 +231,18 @@ def _exploding(question: Question) -> tuple[Exploding | None, tuple[str, ...]]:
 def exploding(told: Curves) -> Exploding | None:
     """Sum up the norms that a log tells of; None if it tells of none."""
     norms = told.training["gradient_norm"]
-    known = np.isfinite(norms)
+    known = np.isfinite(norms) & (norms > 0)  # 0: of ten updates none was finite
     if not known.any():
         return None
-    largest = int(np.nanargmax(np.where(known, norms, -1.0)))
-    later = norms[len(norms) // 10 :]  # warm-up behind
-    settled = later[np.isfinite(later)] if np.isfinite(later).any() else norms[known]
+    largest = int(np.argmax(np.where(known, norms, -1.0)))
+    settled = known & (np.arange(len(norms)) >= len(norms) // 10)  # the warm-up behind
     return Exploding(
         curves=told,
         clipped=float(told.training["clipped"].mean()),
         median=float(np.median(norms[known])),
         largest=float(norms[largest]),
         at=int(told.training["step"][largest]),
-        threshold=float(np.quantile(settled, SAFE)),
+        threshold=float(np.quantile(norms[settled if settled.any() else known], SAFE)),
         layers={
             name: (float(np.nanmedian(each)), float(np.nanmax(each)))
             for name, each in told.layers.items()
@@ -333,6 +336,7 @@ def _alike(settings: Settings, cell: Cell, steps: int) -> dict[str, Any]:
     same = {key: value for key, value in every.items() if key.startswith("model.")}
     same |= {f"train.{name}": every[f"train.{name}"] for name in of_training}
     return same | {
+        "data.task": settings.data.task,
         "data.joint_vocab": settings.data.joint_vocab,
         "model.cell": cell,
         "train.max_steps": steps,

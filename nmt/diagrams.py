@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nmt.context import Context
+from nmt.context import Context, Way
 from nmt.curves import Curves
 from nmt.diagnose import LECTURE, Bin, CellReach, Diagnosis, Exploding
 from nmt.gates import Layer
@@ -205,17 +205,17 @@ def _draw_norms(axes: Axes, curves: Curves, each: Sequence[tuple[str, Any]]) -> 
 
 
 def _context(context: Context) -> Figure:
-    figure, panels = _panels(2, 2.9)
-    titles = {"source": "the source", "target": "the target's history"}
-    for axes, (side, title) in zip(panels, titles.items(), strict=True):
-        for way, colour in (("truncated", _BLUE), ("shuffled", _ORANGE)):
-            losses = context.of(side, way)  # type: ignore[arg-type]
+    figure, panels = _panels(len(context.sides), 2.9)
+    ways: dict[Way, str] = {"truncated": _BLUE, "shuffled": _ORANGE}
+    for axes, side in zip(panels, context.sides, strict=True):
+        for way, colour in ways.items():
+            losses = context.of(side, way)
             harm = [each.nats - context.nats for each in losses]
             label = {"truncated": "truncated to them", "shuffled": "shuffled beyond"}[way]
             axes.plot(range(len(losses)), harm, "o-", color=colour, lw=1.6, ms=4, label=label)
             axes.set_xticks(range(len(losses)), [str(each.kept) for each in losses])
         axes.axhline(0, color="#888888", lw=0.8)
-        axes.set_title(title)
+        axes.set_title({"source": "the source", "target": "the target's history"}[side])
         axes.set(xlabel="the last k subwords", ylabel="nats a target subword")
     _legend_above(figure, panels)
     return figure

@@ -22,6 +22,7 @@ from nmt.reach import HALF, HUNDREDTH, Part, Reach, recurrent_path
 PAGE = "diagnosis.html"
 
 _RECURRENT: tuple[Part, ...] = ("decoder", "encoder, forward", "encoder, backward")
+_SIDES: dict[Side, str] = {"source": "its source", "target": "the target's history"}
 _HARMLESS = 0.02  # nats a subword, 2% of perplexity, that nobody misses
 _FAR = 100  # subwords: the distance at which every reach is told
 _NEAR = 10
@@ -40,7 +41,8 @@ def verdict(diagnosis: Diagnosis) -> list[str]:
         *_on_cells(diagnosis.cells),
         *_on_gates(diagnosis.layers),
         *_on_exploding(diagnosis.exploding),
-        *_on_context(diagnosis),
+        *_on_context(diagnosis.context),
+        *_on_lengths(diagnosis.bins),
     ]
 
 
@@ -86,7 +88,7 @@ def _on_cells(cells: Sequence[CellReach]) -> Iterator[str]:
             lecture = f" (lectures: about {LECTURE[each.cell]})" if each.cell in LECTURE else ""
             how = f"trained for {each.steps:,} steps" if each.steps else "untrained"
             yield (
-                f"A {each.cell} decoder, {how}, has 1% of the gradient left after "
+                f"A decoder of {each.cell} cells, {how}, has 1% of the gradient left after "
                 f"{_at(found, HUNDREDTH)} subwords{lecture}."
             )
 
@@ -124,40 +126,36 @@ def _on_exploding(found: Exploding | None) -> Iterator[str]:
     )
 
 
-def _on_context(diagnosis: Diagnosis) -> Iterator[str]:
-    context = diagnosis.context
-    if context:
+def _on_context(context: Context | None) -> Iterator[str]:
+    if not context:
+        return
+    for side in context.sides:
+        (nothing,) = (loss for loss in context.of(side, "truncated") if not loss.kept)
         yield (
-            f"Without its source the model loses {_lost(context, 'source', 0)} nats a subword, "
-            f"without the target's history {_lost(context, 'target', 0)}. "
-            f"{_enough(context, 'source')} {_enough(context, 'target')}"
-        )
-    if len(diagnosis.bins) > 1:
-        first, last = diagnosis.bins[0], diagnosis.bins[-1]
-        yield (
-            f"BLEU is {first.bleu:.1f} for sources of {first.lengths} subwords, and "
-            f"{last.bleu:.1f} for those of {last.lengths}."
+            f"Without {_SIDES[side]} the model loses {nothing.nats - context.nats:.2f} nats a "
+            f"subword. {_enough(context, side)}"
         )
 
 
-def _lost(context: Context, side: Side, kept: int) -> str:
-    losses = (each for each in context.of(side, "truncated") if each.kept == kept)
-    return f"{next(losses).nats - context.nats:.2f}"
+def _on_lengths(bins: Sequence[Bin]) -> Iterator[str]:
+    if len(bins) > 1:
+        yield (
+            f"BLEU is {bins[0].bleu:.1f} for sources of {bins[0].lengths} subwords, and "
+            f"{bins[-1].bleu:.1f} for those of {bins[-1].lengths}."
+        )
 
 
 def _enough(context: Context, side: Side) -> str:
     """How much of a side is looked at, and how much of it in order."""
-    what = {"source": "Of the source", "target": "Of the history"}[side]
     cut, ordered = (context.enough(side, way, _HARMLESS) for way in ("truncated", "shuffled"))
-    if cut is None:
-        told = f"{what} more than the last {KEPT[-1]} subwords matter"
-    elif cut == 0:
-        return f"{what} nothing matters."
-    else:
-        told = f"{what} what is more than {cut} subwords back does not matter"
+    if cut == 0:
+        return "Nothing of it matters."
+    most = KEPT[-1]
+    far = f"more than the last {most} matter" if cut is None else f"only the last {cut} matter"
     if ordered is None:
-        return f"{told}, and their order does beyond {KEPT[-1]}."
-    return f"{told}, and {f'order only within the last {ordered}' if ordered else 'no order'}."
+        return f"Of its subwords {far}, and so does their order."
+    order = f"the last {ordered} in order" if ordered else "in any order"
+    return f"Of its subwords {far}, {order}."
 
 
 # --- the tables -----------------------------------------------------------------------------------
@@ -285,22 +283,19 @@ def _norms_table(found: Exploding) -> Table:
 
 
 def _context_table(context: Context) -> Table:
-    columns: list[tuple[Side, Way]] = [
-        ("source", "truncated"),
-        ("source", "shuffled"),
-        ("target", "truncated"),
-        ("target", "shuffled"),
-    ]
+    ways: tuple[Way, ...] = ("truncated", "shuffled")
+    names = {"source": "source", "target": "history"}
+    columns = [(side, way) for side in context.sides for way in ways]
     losses = {(each.side, each.way, each.kept): each.nats for each in context.losses}
     rows = [
         [f"{kept}", *(f"{losses[(*column, kept)] - context.nats:+.3f}" for column in columns)]
         for kept in KEPT
     ]
     return Table(
-        ("k", "source truncated", "shuffled", "history truncated", "shuffled"),
+        ("k", *(f"{names[side]} {way}" for side, way in columns)),
         rows,
-        f"What it costs, in nats a target subword over {context.nats:.3f}, to truncate the source "
-        "or the target's history to its last k subwords, or to shuffle what is beyond them.",
+        f"What it costs, in nats a target subword over {context.nats:.3f}, to truncate a side to "
+        "its last k subwords, or to shuffle what is beyond them.",
     )
 
 
@@ -409,11 +404,13 @@ def page(diagnosis: Diagnosis, figures: dict[str, str]) -> Page:
         sections.append(Section("What was not measured", [Items(missing)]))
     sample, model = diagnosis.sample, diagnosis.settings.model
     trained = "trained" if diagnosis.trained else "untrained"
+    shape = f"encoder–decoder, {model.encoder_layers} and {model.decoder_layers} layers"
+    if diagnosis.settings.data.task == "lm":
+        shape = f"language model, {model.decoder_layers} layers"
     return Page(
         title=f"Diagnosis of {diagnosis.run}",
-        subtitle=f"{trained} {model.cell} encoder–decoder, {model.encoder_layers} and "
-        f"{model.decoder_layers} layers of {model.hidden}, attention {model.attention}; "
-        f"{len(sample.pairs):,} of {sample.of:,} pairs",
+        subtitle=f"{trained} {model.cell} {shape} of {model.hidden}, attention {model.attention}; "
+        f"{len(sample.pairs):,} of {sample.of:,} lines of text",
         summary=[Items(verdict(diagnosis))],
         sections=sections,
         colophon=f"nmt {__version__}, nmt diagnose",

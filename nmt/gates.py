@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from nmt.batches import Batch
 from nmt.cells import Cell, Recurrent
-from nmt.model import Seq2Seq
+from nmt.decoder import Decoder
 from nmt.subwords import PAD
 
 Column = NDArray[np.float64]
@@ -86,7 +86,7 @@ class Layer:
 
 
 @torch.no_grad()
-def layers(model: Seq2Seq, batches: Iterable[Batch]) -> list[Layer]:
+def layers(model: Decoder, batches: Iterable[Batch]) -> list[Layer]:
     """All recurrent layers of a model that is in eval mode, as they are on this text."""
     watched = [_Watched(name, layer) for name, layer in _named(model)]
     device = next(model.parameters()).device
@@ -111,7 +111,7 @@ def spectrum(matrix: Tensor) -> Spectrum:
     return Spectrum(float(singular), float(torch.linalg.eigvals(square).abs().max()))
 
 
-def _named(model: Seq2Seq) -> Iterator[tuple[str, Recurrent]]:
+def _named(model: Decoder) -> Iterator[tuple[str, Recurrent]]:
     """The recurrent layers, as a person calls them."""
     ways = {"ahead": ", forward", "back": ", backward"}
     if model.settings.shared_directions:

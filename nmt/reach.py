@@ -40,6 +40,7 @@ from torch.nn import functional
 from nmt.attention import Attention
 from nmt.batches import Batch, make_batch
 from nmt.cells import Recurrent, State
+from nmt.decoder import Decoder
 from nmt.dropout import NONE, Dropout
 from nmt.model import Seq2Seq
 from nmt.subwords import PAD, Ids
@@ -100,8 +101,9 @@ def concatenated(sources: Sequence[Ids], targets: Sequence[Ids], length: int, co
     return make_batch([each[0] for each in made], [each[1] for each in made], np.arange(len(made)))
 
 
-def reach(model: Seq2Seq, batch: Batch) -> list[Reach]:
-    """Everything above, for sequences of one length; attention is detached only if there is any."""
+def reach(model: Decoder, batch: Batch) -> list[Reach]:
+    """Everything above that the model has, for sequences of one length; a language model has no
+    source, and attention is detached only if there is any."""
     ways = (False,) if model.attention is None else (False, True)
     return [found for detached in ways for found in _measured(model, batch, detached)]
 
@@ -112,9 +114,10 @@ def recurrent_path(reaches: Iterable[Reach], part: Part, to: To = "h") -> Reach 
     return max(found, key=lambda each: each.detached, default=None)
 
 
-def _measured(model: Seq2Seq, batch: Batch, detached: bool) -> Iterator[Reach]:
+def _measured(model: Decoder, batch: Batch, detached: bool) -> Iterator[Reach]:
     yield from _from_tokens(_Unrolled.of(model, detached), batch, detached)
-    yield from _from_outputs(_Unrolled.of(model, detached), batch, detached)
+    if isinstance(model, Seq2Seq):
+        yield from _from_outputs(_Unrolled.of(model, detached), batch, detached)
 
 
 def _from_tokens(unrolled: _Unrolled, batch: Batch, detached: bool) -> Iterator[Reach]:
@@ -133,7 +136,8 @@ def _from_tokens(unrolled: _Unrolled, batch: Batch, detached: bool) -> Iterator[
         h.add(here[:, : i + 1].flip(1), 0, here[:, i])
         by_input = grown.inputs()
         x.add(by_input[:, : i + 1].flip(1), 0, by_input[:, i])
-        source.add(grown.states(ahead).flip(1), i + 1, here[:, i])
+        if ahead:
+            source.add(grown.states(ahead).flip(1), i + 1, here[:, i])
         if back:
             source.add(grown.states(back), i + 1, here[:, i])
     yield from h.reach("decoder", "h", detached)
@@ -144,6 +148,7 @@ def _from_tokens(unrolled: _Unrolled, batch: Batch, detached: bool) -> Iterator[
 def _from_outputs(unrolled: _Unrolled, batch: Batch, detached: bool) -> Iterator[Reach]:
     """The reach, within the encoder, of the loss that comes in at each of its outputs."""
     model, steps = unrolled.model, int(batch.source_lengths[0])
+    assert isinstance(model, Seq2Seq)
     cut = _Cut(model.encoder_connections[-1])
     model.encoder_connections[-1] = cut
     readout = model.readout(batch.source, batch.source_lengths, batch.target_in)
@@ -291,12 +296,12 @@ class _Cut(nn.Module):
 class _Unrolled:
     """A copy of a model, for one pass."""
 
-    def __init__(self, model: Seq2Seq) -> None:
+    def __init__(self, model: Decoder) -> None:
         self.model = model
         self._embedded: dict[str, Tensor] = {}
 
     @classmethod
-    def of(cls, model: Seq2Seq, detached: bool) -> _Unrolled:
+    def of(cls, model: Decoder, detached: bool) -> _Unrolled:
         twin = copy.deepcopy(model).eval().requires_grad_(False)
         made: dict[int, _StepByStep] = {}  # directions may share a layer
         for path, layer in list(twin.named_modules(remove_duplicate=False)):
@@ -327,8 +332,8 @@ class _Unrolled:
         return [cast(_StepByStep, layer).passes[0] for layer in self.model.decoder]
 
     def ahead(self, steps: int) -> _States:
-        """The encoder's states at its first `steps` positions."""
-        return [cast(Any, layer).ahead.passes[0][:steps] for layer in self.model.encoder]
+        """The encoder's states at its first `steps` positions; none without an encoder."""
+        return [layer.ahead.passes[0][:steps] for layer in self._encoder()]
 
     def back(self, steps: int) -> _States:
         """Those of the direction that reads sequences of `steps` from their ends, by position too;
@@ -336,5 +341,7 @@ class _Unrolled:
         if not self.model.settings.bidirectional:
             return []
         which = 1 if self.model.settings.shared_directions else 0
-        passes = [cast(Any, layer).back.passes[which] for layer in self.model.encoder]
-        return [states[:steps][::-1] for states in passes]
+        return [layer.back.passes[which][:steps][::-1] for layer in self._encoder()]
+
+    def _encoder(self) -> Sequence[Any]:
+        return self.model.encoder if isinstance(self.model, Seq2Seq) else ()  # type: ignore[return-value]

@@ -11,6 +11,7 @@ import torch
 
 from nmt.config import ModelSettings
 from nmt.context import KEPT, Context, Loss, Side, Way, changed_to, context
+from nmt.language_model import LanguageModel
 from nmt.model import Seq2Seq
 from nmt.subwords import SPECIALS, Ids
 
@@ -55,6 +56,14 @@ def test_a_decoder_that_hears_nothing_of_the_source_does_without() -> None:
     for way in WAYS:
         assert list(harm(found, "source", way).values()) == pytest.approx([0.0] * 6, abs=1e-5)
         assert found.enough("source", way, 1e-4) == 0
+
+
+def test_a_language_model_has_a_history_alone() -> None:
+    torch.manual_seed(1)
+    model = LanguageModel(replace(SMALL, attention="none"), WORDS).eval()
+    found = context(model, text(16), text(16), seed=1)
+    assert found.sides == ["target"]
+    assert harm(found, "target", "truncated")[16] == pytest.approx(0.0, abs=1e-5)
 
 
 def test_a_model_that_looks_back_minds() -> None:

@@ -162,8 +162,22 @@ def test_untrained_cells_are_compared_without_training(
     out = tmp_path / "d"
     command = ("diagnose", run, *toy["test"], *QUICK, "--compare-cells", "--untrained")
     result = nmt(*command, "--out", out)
-    assert result.code == 0 and "decoder, untrained, has" in result.out.decode()
+    assert result.code == 0 and "cells, untrained, has" in result.out.decode()
     assert not (tmp_path / "d-cells").exists()
+
+
+def test_a_language_model_is_diagnosed_without_a_source(
+    lm: Path, toy: Files, tmp_path: Path
+) -> None:
+    command = ("diagnose", lm, toy["test"][1], *QUICK, "--compare-cells", "--steps", "5")
+    result = nmt(*command, "--out", tmp_path / "d")
+    assert result.code == 0, result.err
+    said = result.out.decode()
+    assert (
+        "Without the target's history" in said and "A decoder of rnn cells, trained for 5" in said
+    )
+    assert "encoder 1" not in said and "its source" not in said and "BLEU" not in said
+    assert "language model" in (tmp_path / "d" / "diagnosis.html").read_text(encoding="utf-8")
 
 
 def test_mistakes_are_refused(run: Path, toy: Files, tmp_path: Path) -> None:

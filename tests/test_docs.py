@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {
     name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("training", "translating", "judging", "reports")
+    for name in ("training", "translating", "judging", "reports", "diagnosing")
 }
 
 QUICK = ["--set", "train.max_steps=10", "--set", "model.hidden=32", "--set", "model.embedding=16"]
@@ -58,6 +58,8 @@ def run_in_shell(command: str) -> tuple[int, bytes, str]:
                     at = words.index("--budget")
                     del words[at : at + 2]
                 words += QUICK
+            elif "--steps" in words:
+                words[words.index("--steps") + 1] = "5"
             result = nmt(*words[1:], stdin=piped)
             piped, code, said = result.out, result.code, result.err
     if file:

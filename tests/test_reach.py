@@ -15,6 +15,7 @@ from torch import Tensor
 from nmt.batches import Batch, make_batch
 from nmt.cells import Bidirectional, Recurrent, Unidirectional
 from nmt.config import ModelSettings
+from nmt.language_model import LanguageModel
 from nmt.model import Seq2Seq
 from nmt.reach import Reach, concatenated, reach
 from nmt.subwords import SPECIALS
@@ -151,6 +152,16 @@ def test_from_a_token_to_the_source_it_is_decoder_bridge_encoder(batch: Batch) -
     distances = np.arange(1, LENGTH + 1)
     assert found.median[1 : LENGTH + 1] == pytest.approx(0.8**distances, rel=1e-9)
     assert np.isnan(found.median[0])
+
+
+def test_a_language_model_is_a_decoder_alone(batch: Batch) -> None:
+    torch.manual_seed(1)
+    model = LanguageModel(replace(SMALL, cell="rnn"), WORDS).double()
+    rotation = torch.linalg.qr(torch.randn(8, 8, dtype=torch.float64)).Q
+    only_recurrent(model.layers[0], 0.9 * rotation)
+    found = reach(model, batch)
+    assert {each.part for each in found} == {"decoder"}
+    assert found[0].median == pytest.approx(0.9 ** np.arange(LENGTH + 1), rel=1e-9)
 
 
 # --- what attention does --------------------------------------------------------------------------
