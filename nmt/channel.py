@@ -28,7 +28,7 @@ from nmt.files import to_json, write_text
 from nmt.search import Hypothesis
 
 FEATURES = ("direct", "channel", "lm", "length")
-_UNTUNED = {"channel": 0.5, "lm": 0.2, "length": 0.5}  # a guess, which `nmt tune` makes a choice
+_UNTUNED = {"channel": 0.3, "lm": 0.1, "length": 0.5}  # a guess, which `nmt tune` makes a choice
 
 Features = Mapping[str, float]
 """log P(y|x), log P(x|y), log P(y) and |y| by name, as far as they are known."""

@@ -9,6 +9,8 @@ from typing import Literal
 
 Task = Literal["translation", "lm"]
 """What a model learns: to translate, or how a language goes on."""
+UNITS: dict[Task, str] = {"translation": "pair", "lm": "line"}
+"""What it learns from, one after another."""
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "int8"]
 """Arithmetic of products."""

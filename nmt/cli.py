@@ -92,6 +92,7 @@ def prepare(
     debug: options.Debug = False,
 ) -> None:
     """Clean, learn subwords, encode; write Arrow tables and a manifest."""
+    from nmt.choices import UNITS
     from nmt.config import read
 
     asked = _asked(config, assignments, preset, seed, None, task)
@@ -103,7 +104,7 @@ def prepare(
     place = out.resolve()
     with (
         locked(place.parent / f".{place.name}.lock", str(out)),
-        PreparationView(console) as view,
+        PreparationView(console, UNITS[aim]) as view,
     ):
         manifest, choices = recipe.prepare(
             _open(corpus, langs, aim),
@@ -139,6 +140,7 @@ def train(
     debug: options.Debug = False,
 ) -> None:
     """Train a model. The same command again goes on where it stopped."""
+    from nmt.choices import UNITS
     from nmt.config import read
 
     with process.alike():
@@ -152,7 +154,7 @@ def train(
         pairs, valid_pairs = _corpora(corpus, valid, langs, aim)
         place = open_device(device, threads)
         board = _board(tensorboard, out)
-    preparation = PreparationView(console)
+    preparation = PreparationView(console, UNITS[aim])
     request = recipe.Request(asked, pairs, valid_pairs, out, fresh, preparation.show)
     with (
         preparation,

@@ -169,8 +169,9 @@ def _plan(train: TrainSettings) -> str:
 class PreparationView:
     """Shows how far a preparation is, if it takes a while."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, unit: str) -> None:
+        """Args: unit: what the corpus is made of."""
+        self.console, self.unit = console, unit
         self._bar: Bar | None = None
         self._stage = ""
         self._began = self._heard = self._last_line = time.monotonic()
@@ -192,7 +193,7 @@ class PreparationView:
             self._stage, self._began = working.stage, self._heard
         self._heard = now
         rate = working.pairs / max(now - self._began, 1e-3)
-        what = f"{working.pairs:,} pairs, {rate:,.0f} a second" if working.pairs else "..."
+        what = f"{working.pairs:,} {self.unit}s, {rate:,.0f} a second" if working.pairs else "..."
         if self.console.is_live():
             self._draw(working.share, f"{working.stage}: {what}")
         elif now - self._last_line > _PLAIN_EVERY:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from nmt.choices import Task
+from nmt.choices import UNITS, Task
 from nmt.errors import RunError
 
 FORMAT = 1
@@ -53,8 +53,8 @@ class Manifest:
 
     @property
     def unit(self) -> str:
-        """What its rows are, for people."""
-        return "line" if self.task == "lm" else "pair"
+        """What each of its rows is, for people."""
+        return UNITS[self.task]
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:

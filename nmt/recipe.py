@@ -18,6 +18,7 @@ from typing import Any
 
 from nmt import card
 from nmt.checkpoint import Run, preparation_files, read_config, write_config
+from nmt.choices import UNITS
 from nmt.config import Choice, DataSettings, Settings, flat, read, settings_from
 from nmt.corpus import Corpus
 from nmt.device import Device, training_precision
@@ -87,13 +88,13 @@ def implied_choices(asked: Mapping[str, Any]) -> list[Choice]:
 
 def data_choices(survey: Survey, asked: Mapping[str, Any]) -> list[Choice]:
     """Settings of the preparation that follow from the corpus's size and writing."""
-    pairs, unit = survey.pairs, "lines" if read(asked).data.task == "lm" else "pairs"
+    pairs, unit = survey.pairs, UNITS[read(asked).data.task]
     size = next(size for most, size in (*_VOCABULARIES, *_VOCABULARIES_ABOVE) if pairs <= most)
     characters = len({c for pair in survey.sample for line in pair for c in line})
     if characters > size // 2:  # Chinese, say
-        size, why = min(65_536, size + characters), f"{pairs:,} {unit}, {characters:,} characters"
+        size, why = min(65_536, size + characters), f"{pairs:,} {unit}s, {characters:,} characters"
     else:
-        why = f"{pairs:,} {unit}"
+        why = f"{pairs:,} {unit}s"
     return _unasked([Choice("data.vocab_size", size, why)], asked)
 
 

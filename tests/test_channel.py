@@ -128,7 +128,7 @@ def test_weights_are_found_stored_and_used(
     config = (copy / "config.toml").read_bytes()
     both = ("--channel", reverse, "--lm", lm)
     guessed = nmt("translate", copy, *both, stdin=b"ba\n")
-    assert "a guess" in guessed.err and "1·direct + 0.5·channel" in guessed.err
+    assert "a guess" in guessed.err and "1·direct + 0.3·channel" in guessed.err
     tuned = nmt("tune", copy, *toy["valid"], *both, "--beams=2,4", "--json", EXACT)
     assert tuned.code == 0, tuned.err
     record = json.loads(tuned.out)

@@ -145,6 +145,7 @@ def test_other_cells_and_stacks(cell: str, toy: Files, tmp_path: Path) -> None:
 def test_resumed_is_uninterrupted_bit_for_bit(toy: Files, tmp_path: Path) -> None:
     settings = LM_SETTINGS | {
         "model__dropout": 0.2,
+        "data__subword_dropout": 0.1,
         "train__max_steps": 34,
         "train__validate_every": 12,
         "train__save_every": 8,
