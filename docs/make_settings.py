@@ -27,8 +27,8 @@ Where nothing is given, `data.vocab_size`, `train.precision`, `train.max_epochs`
 `train.batch_tokens`, `train.validate_every`, `train.save_every` and `train.warmup_steps` follow
 from the corpus, the budget and the device; the first lines of a training say how, and why. For a
 language model (`nmt train --task lm`, which is `data.task = "lm"`) so do `model.attention`,
-`model.tied`, `train.best_by` and `train.label_smoothing`, and what is about a source is refused. The
-others have the defaults below.
+`model.tied`, `train.best_by` and `train.label_smoothing`, and what is about a source is refused.
+The others have the defaults below.
 """
 _SECTION = re.compile(r"^class (Data|Model|Train|Translate)Settings:")
 _FIELD = re.compile(r"^    (\w+): (.+) = (.+?)  # (.+)$")
