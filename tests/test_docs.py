@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {
     name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("training", "translating", "judging", "reports", "diagnosing")
+    for name in ("training", "translating", "judging", "reports", "diagnosing", "lecture")
 }
 
 QUICK = ["--set", "train.max_steps=10", "--set", "model.hidden=32", "--set", "model.embedding=16"]
