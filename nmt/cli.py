@@ -221,12 +221,13 @@ def curve(
 def _add_part(found: LearningCurve, part: Part, device: DeviceName, threads: int | None) -> None:
     """Train on a part of a corpus, and judge what became of it."""
     from nmt import decoding, recipe
+    from nmt.choices import UNITS
     from nmt.console import PreparationView, show_beginning
     from nmt.device import open_device
     from nmt.distributed import ALONE
     from nmt.learning_curve import measure
 
-    preparation = PreparationView(console)
+    preparation = PreparationView(console, UNITS["translation"])
     request = found.request(part, preparation.show)
     place = open_device(device, threads)
     with preparation, recipe.opened(request, place, time.monotonic(), ALONE) as ready:
