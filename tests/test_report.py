@@ -87,7 +87,10 @@ def test_lines_to_look_at_go_from_the_worst_to_the_best() -> None:
 
 @pytest.fixture
 def copied(run: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(run, tmp_path / "copied"))
+    """Without what other tests have scored since."""
+    copy = Path(shutil.copytree(run, tmp_path / "copied"))
+    shutil.rmtree(copy / "evaluations", ignore_errors=True)
+    return copy
 
 
 def test_the_command_writes_a_page(copied: Path, toy: Files, tmp_path: Path) -> None:
