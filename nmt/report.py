@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,8 +136,7 @@ def _pictures(
     if curves:
         pictures["training"] = lambda path: plot.draw(curves, path)
     for each in attention:
-        parts = each.attention
-        pictures[f"attention-{each.row + 1}"] = lambda path, p=parts: heatmap.draw(p, path)
+        pictures[f"attention-{each.row + 1}"] = partial(heatmap.draw, each.attention)
     return pictures
 
 

@@ -203,7 +203,7 @@ def test_info_shows_it(copied: Run) -> None:
 def test_a_language_model_has_a_card(tmp_path: Path, toy: Files) -> None:
     out = tmp_path / "lm"
     quick = [f"--set={key}={value}" for key, value in TINY.items()]
-    command = ["train", "--task=lm", toy["train"][1], "--out", out, *quick]
+    command: list[str | Path] = ["train", "--task=lm", toy["train"][1], "--out", out, *quick]
     assert nmt(*command, "--set=train.max_steps=4", "--device=cpu").code == 0
     text = (out / "README.md").read_text(encoding="utf-8")
     assert "A language model of" in text

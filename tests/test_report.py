@@ -98,7 +98,13 @@ def test_the_command_writes_a_page(copied: Path, toy: Files, tmp_path: Path) -> 
     lines = toy["test"][1].read_text().splitlines()
     hypotheses.write_text("".join(f"{line[:-1]}\n" for line in lines))
     page = tmp_path / "report.html"
-    asked = ["evaluate", copied, *toy["test"], f"--hypotheses=other={hypotheses}", "--resamples=50"]
+    asked: list[str | Path] = [
+        "evaluate",
+        copied,
+        *toy["test"],
+        f"--hypotheses=other={hypotheses}",
+        "--resamples=50",
+    ]
     scored = nmt(*asked, "--report", page)
     assert scored.code == 0, scored.err
     assert f"report: {page}" in scored.err
