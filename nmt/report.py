@@ -474,7 +474,7 @@ def _attention(judgement: Judgement, attention: Sequence[Looked]) -> list[Block]
     return [
         Prose(
             f"Where {name} looked: a row for each subword of its translation, a column for each of "
-            "the source, the darker the more. From the worst line to the best."
+            "the source, the stronger the colour the more. From the worst line to the best."
         ),
         Deck([_looked_card(judgement, each) for each in attention]),
     ]
