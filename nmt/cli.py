@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,12 +221,13 @@ def curve(
 def _add_part(found: LearningCurve, part: Part, device: DeviceName, threads: int | None) -> None:
     """Train on a part of a corpus, and judge what became of it."""
     from nmt import decoding, recipe
+    from nmt.choices import UNITS
     from nmt.console import PreparationView, show_beginning
     from nmt.device import open_device
     from nmt.distributed import ALONE
     from nmt.learning_curve import measure
 
-    preparation = PreparationView(console)
+    preparation = PreparationView(console, UNITS["translation"])
     request = found.request(part, preparation.show)
     place = open_device(device, threads)
     with preparation, recipe.opened(request, place, time.monotonic(), ALONE) as ready:
@@ -450,6 +451,7 @@ def score(
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     words: options.RunsAndCorpus = None,
     langs: options.Langs = None,
     hypotheses: options.Hypotheses = None,
@@ -499,15 +501,8 @@ def evaluate(
     )
     decoding.check(request)
     if words and decoding.is_language_model(words[0]):
-        others = {
-            "--hypotheses": hypotheses,
-            "--references": references,
-            "--test-set": test_set,
-            "--comet": comet,
-            "--report": report,
-            "--output": output,
-        }
-        _judge_text(words, langs, request, others, json)
+        _refuse_given(context, ("words", "langs", "json", "device", "threads", "quiet", "debug"))
+        _judge_text(words, langs, request, json)
         return
     named = sort_out(words or (), hypotheses or (), test_set is None)
     if not (named.systems or named.files) or not (named.corpus or test_set):
@@ -847,13 +842,18 @@ def _corpus(words: list[str], langs: str | None, task: Task = "translation") -> 
     return _open(words, langs, task)
 
 
-def _judge_text(
-    words: list[str],
-    langs: str | None,
-    request: Request,
-    others: Mapping[str, object],
-    json: bool,
-) -> None:
+def _refuse_given(context: typer.Context, allowed: Sequence[str]) -> None:
+    """Raises SettingsError for an option that means nothing for a language model."""
+    for parameter in context.command.params:
+        source, option = context.get_parameter_source(parameter.name or ""), parameter.opts[0]
+        if source and source.name == "COMMANDLINE" and parameter.name not in allowed:
+            raise SettingsError(
+                f"{option} is about translations, and this is a language model",
+                f"leave {option} out",
+            )
+
+
+def _judge_text(words: list[str], langs: str | None, request: Request, json: bool) -> None:
     """What a language model, the first of the words, gives to the text that the others name."""
     from dataclasses import replace
 
@@ -861,9 +861,9 @@ def _judge_text(
     from nmt.evaluate import likelihood
 
     run, *corpus = words
-    request = replace(request, runs=[Path(run)])
-    decoding.refuse_searching(request, others)
-    (trained,) = decoding.load_runs(request, task="lm")
+    if not corpus:
+        raise typer.BadParameter("give RUN TEXT...")
+    (trained,) = decoding.load_runs(replace(request, runs=[Path(run)]), task="lm")
     lines = [pair.target for pair in _corpus(corpus, langs, "lm").pairs()]
     if not lines:
         raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")

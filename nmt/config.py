@@ -79,7 +79,7 @@ class ModelSettings:
     layer_norm: bool = False  # above each layer
     tied: Literal["none", "target", "all"] = "all"  # whose embeddings the output layer shares
     initialisation: Initialisation = "xavier"  # or uniform (±0.1), or orthogonal (recurrent ones)
-    dropout: Share = 0.2  # on embeddings, between layers, before the output layer
+    dropout: Share = 0.25  # on embeddings, between layers, before the output layer
     dropout_per: Literal["sequence", "step"] = "sequence"  # one mask for a sentence, or for a step
     word_dropout: Share = 0.1  # whole subwords of source and target history blanked out
     weight_dropout: Share = 0.0  # recurrent weights blanked out (DropConnect, Merity et al. 2018)
@@ -97,7 +97,7 @@ class TrainSettings:
     weight_decay: NonNegative = 0.0  # adamw's decoupled decay
     schedule: Schedule = "cosine"  # constant, inverse_sqrt, cosine, or plateau (halved when stuck)
     warmup_steps: Natural = 300  # the rate rises linearly over these
-    dropout_start: Part = 0.25  # dropouts grow from this part to the whole (Morerio et al. 2017)
+    dropout_start: Part = 1.0  # dropouts grow from this part to the whole (Morerio et al. 2017)
     label_smoothing: Share = 0.1  # probability spread over the whole vocabulary
     clip_norm: NonNegative = 1.0  # largest global gradient norm; 0: no clipping
     ema: Share = 0.999  # decay of the averaged weights that are validated and kept; 0: none

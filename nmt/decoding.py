@@ -203,31 +203,6 @@ def is_language_model(word: str) -> bool:
     return run.config.is_file() and read_config(run).data.task == "lm"
 
 
-def refuse_searching(request: Request, others: Mapping[str, object]) -> None:
-    """Refuse what `nmt evaluate` cannot do with a language model.
-
-    Args:
-        others: what is asked for beside the request, by option; None: it is not.
-
-    Raises:
-        SettingsError: something is.
-    """
-    asked = {
-        **others,
-        "--beam": request.beam,
-        "--length-penalty": request.length_penalty,
-        "--set": request.assignments or None,
-        "--channel": request.channel,
-        "--lm": request.lm,
-    }
-    for option in (option for option, value in asked.items() if value is not None):
-        _refuse(
-            True,
-            f"{option} is about translations, and {request.runs[0]} is a language model",
-            f"leave {option} out",
-        )
-
-
 def load_channel(
     request: Request, members: Sequence[Trained], models: ModelCache | None = None
 ) -> NoisyChannel | None:

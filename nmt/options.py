@@ -393,36 +393,3 @@ Details = Annotated[
         "--details", help="Where the systems go wrong: by groups of lines, and the worst of them."
     ),
 ]
-
-# --- diagnosing ---------------------------------------------------------------------------------
-
-Untrained = Annotated[
-    bool, typer.Option("--untrained", help="The run's model as it was before its training.")
-]
-CompareCells = Annotated[
-    bool,
-    typer.Option(
-        "--compare-cells",
-        help="Train the model with rnn, gru and lstm cells too, alike, and set them side by side.",
-    ),
-]
-Steps = Annotated[
-    int | None,
-    typer.Option(min=1, help="Of --compare-cells: how long each is trained.  [default: 500]"),
-]
-Sentences = Annotated[
-    int, typer.Option(min=1, help="How many pairs of the corpus are looked at, drawn at random.")
-]
-Reach = Annotated[
-    int,
-    typer.Option(min=2, max=1_000, help="Subwords that gradients are followed back through."),
-]
-SamplingSeed = Annotated[
-    int, typer.Option("--seed", min=0, help="Another seed, other pairs of the corpus.")
-]
-DiagnosisFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", metavar="DIR", help="Where figures and page go.  [default: RUN/diagnosis]"
-    ),
-]

@@ -161,7 +161,18 @@ class Section:
 
 
 Block = (
-    Prose | Listing | Markdown | Items | Table | Figure | Heatmap | Deck | Sieve | Fold | Section
+    Prose
+    | Listing
+    | Markdown
+    | Items
+    | Table
+    | Figure
+    | Heatmap
+    | Deck
+    | Entry
+    | Sieve
+    | Fold
+    | Section
 )
 
 

@@ -199,11 +199,13 @@ class _Gradients:
     def states(self, stack: _States) -> Tensor:
         """Norms [B, T] of the derivatives by all layers' h(j) together."""
         layers = [torch.stack([self._of[id(h)] for h in layer], dim=1) for layer in stack]
-        return torch.linalg.vector_norm(torch.cat(layers, dim=-1), dim=-1)
+        norms: Tensor = torch.linalg.vector_norm(torch.cat(layers, dim=-1), dim=-1)
+        return norms
 
     def inputs(self) -> Tensor:
         """Norms [B, T] of the derivatives by x(j)."""
-        return torch.linalg.vector_norm(self._embedded, dim=-1)
+        norms: Tensor = torch.linalg.vector_norm(self._embedded, dim=-1)
+        return norms
 
 
 class _Gathered:
@@ -289,8 +291,9 @@ class _Cut(nn.Module):
 
     def forward(self, stream: Tensor, outputs: Tensor) -> Tensor:
         self.outputs: Tensor = self.connection(stream, outputs)
-        self.read = self.outputs.detach().requires_grad_()
-        return self.read
+        read: Tensor = self.outputs.detach().requires_grad_()
+        self.read = read
+        return read
 
 
 class _Unrolled:

@@ -67,6 +67,8 @@ _VOCABULARIES_ABOVE = ((2_000_000, 16_000), (math.inf, 32_000))
 
 _FEW = 20_000  # pairs up to which small batches, and so more updates, win
 _LOOKS = 15  # validations of a training, so that they take no more than a twentieth of it
+_MANY_EPOCHS = 12  # from which on there is time to overfit (docs/results.md)
+_DROPOUT_OF_MANY, _DROPOUT_OF_FEW = (0.25, 1.0), (0.2, 0.25)  # and the part it starts with
 _STEPS_A_SECOND, _STEPS_OF_A_GPU = 4, 40  # guesses, for a training that is given a budget
 
 
@@ -120,6 +122,10 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
     speed = _STEPS_OF_A_GPU if device.torch.type == "cuda" else _STEPS_A_SECOND
     total = steps or round(budget * speed) or epochs * per_epoch
     every = max(100, min(1_000, per_epoch))
+    planned = max(1, round(total / per_epoch))
+    dropout, start = _DROPOUT_OF_MANY if planned >= _MANY_EPOCHS else _DROPOUT_OF_FEW
+    choices.append(Choice("model.dropout", dropout, f"some {planned} epochs"))
+    choices.append(Choice("train.dropout_start", start, f"some {planned} epochs"))
     looks = max(every, total // _LOOKS)
     choices.append(Choice("train.validate_every", looks, f"some {_LOOKS} times in all"))
     choices.append(Choice("train.save_every", every, f"an epoch is about {per_epoch:,} steps"))

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,8 +136,7 @@ def _pictures(
     if curves:
         pictures["training"] = lambda path: plot.draw(curves, path)
     for each in attention:
-        parts = each.attention
-        pictures[f"attention-{each.row + 1}"] = lambda path, p=parts: heatmap.draw(p, path)
+        pictures[f"attention-{each.row + 1}"] = partial(heatmap.draw, each.attention)
     return pictures
 
 
@@ -474,7 +474,7 @@ def _attention(judgement: Judgement, attention: Sequence[Looked]) -> list[Block]
     return [
         Prose(
             f"Where {name} looked: a row for each subword of its translation, a column for each of "
-            "the source, the darker the more. From the worst line to the best."
+            "the source, the stronger the colour the more. From the worst line to the best."
         ),
         Deck([_looked_card(judgement, each) for each in attention]),
     ]

@@ -47,21 +47,25 @@ def spoken(line: str) -> list[str]:
     return [word for chunk in _chunks(line) for word in _words_of(chunk)]
 
 
-def hash_of(text: str) -> int:
-    """64 bits that stand for a word."""
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big")
-
-
 def sentence_hashes(lines: Iterable[str]) -> Hashes:
     """64 bits that stand for each sentence, whatever its case, spaces and Unicode forms."""
-    plain = (unicodedata.normalize("NFKC", line).casefold() for line in lines)
-    return np.array([hash_of("".join(line.split())) for line in plain], np.uint64)
+    return _hashes("".join(_plain(line).split()) for line in lines)
 
 
-def _chunks(line: str) -> list[str]:
+def _hashes(texts: Iterable[str]) -> Hashes:
+    encoded = (text.encode("utf-8", "surrogatepass") for text in texts)
+    digests = b"".join(hashlib.blake2b(each, digest_size=8).digest() for each in encoded)
+    return np.frombuffer(digests, ">u8").astype(np.uint64)
+
+
+def _plain(text: str) -> str:
+    """In small letters and in one of Unicode's forms."""
+    return (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+
+
+def _chunks(text: str) -> list[str]:
     """Parts of which each holds whole words, and many lines hold the same."""
-    return _IDEOGRAPH.sub(r" \g<0> ", line.casefold()).split()
+    return _IDEOGRAPH.sub(r" \g<0> ", _plain(text)).split()
 
 
 @lru_cache(1 << 18)
@@ -82,14 +86,12 @@ class Tally:
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> Tally:
-        chunks = Counter(chunk for line in lines for chunk in _chunks(line))
         found = Counter[str]()
-        for chunk, count in chunks.items():
+        for chunk, count in Counter(_chunks("\n".join(lines))).items():
             for word in _words_of(chunk):
                 found[word] += count
-        hashes = np.fromiter(map(hash_of, found), np.uint64, len(found))
         counts = np.fromiter(found.values(), np.uint32, len(found))
-        return cls.sum([cls(hashes, counts)])
+        return cls.sum([cls(_hashes(found), counts)])
 
     @classmethod
     def sum(cls, tallies: Sequence[Tally]) -> Tally:
@@ -230,7 +232,7 @@ class Seen:
         with _opened(self.folder / WORDS) as file:
             rows = file.read_all()
             tally = Tally(rows["word"].to_numpy(), rows["source"].to_numpy())
-            hashes = np.array([hash_of(word) for line in lines for word in line], np.uint64)
+            hashes = _hashes(word for line in lines for word in line)
             counts = iter(tally.counts_of(hashes).tolist())
         return [[next(counts) for _ in line] for line in lines]
 

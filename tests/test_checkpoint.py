@@ -80,7 +80,8 @@ def test_weights_of_another_shape_are_refused(copy: Path, device: Device) -> Non
 def test_there_is_no_pickle_in_a_run(run: Path) -> None:
     for path in run.rglob("*"):
         if path.is_file():
-            assert path.suffix in {".safetensors", ".toml", ".json", ".jsonl", ".model", ".arrow"}
+            known = {".safetensors", ".toml", ".json", ".jsonl", ".model", ".arrow", ".md"}
+            assert path.suffix in known
 
 
 # --- averaging ----------------------------------------------------------------------------------

@@ -285,6 +285,9 @@ def test_each_task_has_its_commands(lm: Path, run: Path, toy: Files, tmp_path: P
     assert result.code == 1 and "translates, and is no language model" in result.err
     result = nmt("evaluate", lm, toy["test"][1], "--beam=3")
     assert result.code == 1 and "--beam is about translations" in result.err
+    result = nmt("evaluate", lm, toy["test"][1], "--details")
+    assert result.code == 1 and "--details is about translations" in result.err
+    assert nmt("evaluate", lm).code == 2
     result = nmt("sample", lm, "--prompt=ba\nce")
     assert result.code == 1 and "more than one line" in result.err
     result = nmt("sample", lm, "--prompt", "ba " * 9, "--max-length=5")

@@ -87,7 +87,10 @@ def test_lines_to_look_at_go_from_the_worst_to_the_best() -> None:
 
 @pytest.fixture
 def copied(run: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(run, tmp_path / "copied"))
+    """Without what other tests have scored since."""
+    copy = Path(shutil.copytree(run, tmp_path / "copied"))
+    shutil.rmtree(copy / "evaluations", ignore_errors=True)
+    return copy
 
 
 def test_the_command_writes_a_page(copied: Path, toy: Files, tmp_path: Path) -> None:
@@ -95,7 +98,13 @@ def test_the_command_writes_a_page(copied: Path, toy: Files, tmp_path: Path) -> 
     lines = toy["test"][1].read_text().splitlines()
     hypotheses.write_text("".join(f"{line[:-1]}\n" for line in lines))
     page = tmp_path / "report.html"
-    asked = ["evaluate", copied, *toy["test"], f"--hypotheses=other={hypotheses}", "--resamples=50"]
+    asked: list[str | Path] = [
+        "evaluate",
+        copied,
+        *toy["test"],
+        f"--hypotheses=other={hypotheses}",
+        "--resamples=50",
+    ]
     scored = nmt(*asked, "--report", page)
     assert scored.code == 0, scored.err
     assert f"report: {page}" in scored.err
