@@ -201,9 +201,13 @@ def _scores(metric: Any, systems: list[list[str]], resampling: Resampling | None
     results = _resampled(metric, systems, resampling)
     signature = _signature(metric)
     intervals = [Interval(float(each.mean), float(each.ci)) for each in results]
+    p_values = [  # sacreBLEU's bootstrap calls what is no difference at all a certain one
+        1.0 if each.p_value is not None and lines == systems[0] else each.p_value
+        for each, lines in zip(results, systems, strict=True)
+    ]
     return [
-        Score(float(each.score), signature, interval, each.p_value)
-        for each, interval in zip(results, intervals, strict=True)
+        Score(float(each.score), signature, interval, p_value)
+        for each, interval, p_value in zip(results, intervals, p_values, strict=True)
     ]
 
 

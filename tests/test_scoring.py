@@ -212,6 +212,13 @@ def test_paired_tests_are_the_commands(tmp_path: Path, test: Any) -> None:
     assert all(system[name].p_value is not None for system in ours[1:] for name in metrics)
 
 
+@pytest.mark.parametrize("test", ["bs", "ar"])
+def test_the_same_translations_are_no_difference(test: Any) -> None:
+    resampling = resampling_for(len(REFERENCE), 2, test, 100)
+    (_, ours) = Scorer([REFERENCE], Options()).scores([SYSTEMS[0], list(SYSTEMS[0])], resampling)
+    assert {score.p_value for score in ours.values() if score.p_value is not None} == {1.0}
+
+
 def test_systems_without_any_match_have_intervals_too() -> None:
     resampling = resampling_for(3, 2, "bs", 50)
     scorer = Scorer([["a b c d e", "f", "g"]], Options())
