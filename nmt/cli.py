@@ -652,7 +652,7 @@ def diagnose(
         sentences=sentences,
         length=reach,
         steps=steps or 500 if compare_cells else None,
-        cells=folder.with_name(f"{folder.name}-cells"),
+        cells=folder.resolve().with_name(f"{folder.resolve().name}-cells"),
         seed=seed,
     )
     diagnosis = find_out(question, open_device(device, threads), console.say)

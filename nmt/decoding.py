@@ -269,7 +269,6 @@ def make_translator(
     Raises:
         NmtError: these models, or their settings, do not allow it.
     """
-    from nmt.config import flat, settings_from
     from nmt.ensemble import ensemble_of
     from nmt.inference import precision_for
     from nmt.metrics import METRICS
@@ -278,8 +277,7 @@ def make_translator(
     from nmt.translate import Translator
 
     first = members[0]
-    tuned = {"translate.beam": channel.weighing.beam} if channel and channel.weighing.beam else {}
-    settings = settings_from(flat(first.settings), tuned, _asked(request))
+    settings = _settings(request, members, channel)
     _check_models(request, members, settings)
     several = len(members) > 1
     return Translator(
@@ -300,21 +298,36 @@ def make_translator(
     )
 
 
-def described(request: Request, members: Sequence[Trained]) -> str:
-    """How that searches, in a few words: its beam, what is not as by default, its arithmetic."""
+def described(
+    request: Request, members: Sequence[Trained], channel: NoisyChannel | None = None
+) -> str:
+    """How that searches, in a few words: its beam, what is not as by default, its arithmetic, and
+    what ranks its candidates."""
     from dataclasses import asdict
 
-    from nmt.config import TranslateSettings, flat, settings_from
+    from nmt.config import TranslateSettings
     from nmt.inference import precision_for
 
-    asked = asdict(settings_from(flat(members[0].settings), _asked(request)).translate)
+    asked = asdict(_settings(request, members, channel).translate)
     usual = asdict(TranslateSettings()) | {"beam": None}
     other = [
         f"{key} {value}".replace("_", " ") for key, value in asked.items() if value != usual[key]
     ]
     other.append(precision_for([m.model for m in members], request.precision))
     rankers = {"reverse model": request.channel, "language model": request.lm}
-    return ", ".join([*other, *(name for name, run in rankers.items() if run)])
+    other += [name for name, run in rankers.items() if run]
+    return ", ".join([*other, f"ranked by {channel.weighing}"] if channel else other)
+
+
+def _settings(
+    request: Request, members: Sequence[Trained], channel: NoisyChannel | None
+) -> Settings:
+    """Those of the first run, with the beam that the channel's weights were found for, if any, and
+    with what is asked for."""
+    from nmt.config import flat, settings_from
+
+    tuned = {"translate.beam": channel.weighing.beam} if channel and channel.weighing.beam else {}
+    return settings_from(flat(members[0].settings), tuned, _asked(request))
 
 
 def _asked(request: Request) -> Mapping[str, Any]:

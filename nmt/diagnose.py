@@ -29,9 +29,8 @@ from nmt.distributed import ALONE
 from nmt.errors import CorpusError
 from nmt.evaluate import Encoded, bleu, encode
 from nmt.events import Stepped
-from nmt.prepare import is_prepared
 from nmt.reach import Reach
-from nmt.recipe import Request, opened
+from nmt.recipe import Request, opened, training_data
 from nmt.search import SearchOptions
 from nmt.translate import Translator
 
@@ -292,6 +291,8 @@ def _compared(
 ) -> Iterable[CellReach]:
     if question.steps is None:
         return
+    if not question.fresh and training_data(trained.run) is None:
+        report("what the run was trained on is gone: the cells are trained on the corpus itself")
     for cell in CELLS:
         if question.fresh:
             settings = replace(trained.settings, model=replace(trained.settings.model, cell=cell))
@@ -315,7 +316,7 @@ def _trained_alike(
 
     It is trained on what the diagnosed run was trained on, or where that is gone on the corpus."""
     assert question.steps is not None
-    text = trained.run.data if is_prepared(trained.run.data) else question.corpus
+    text = training_data(trained.run) or question.corpus
     out = question.cells / f"{cell}-{question.steps}-steps"
     request = Request(_alike(trained.settings, cell, question.steps), text, None, out)
     with opened(request, device, time.monotonic(), ALONE) as ready:

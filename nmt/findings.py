@@ -53,7 +53,9 @@ def _on_vanishing(diagnosis: Diagnosis) -> Iterator[str]:
         if not found:
             continue
         gone = found.falls_to(HUNDREDTH)
-        if gone is None or gone > most:
+        if gone is None and found.farthest < most:
+            judged = f"it was followed no farther, and your sentences have up to {most:.0f}"
+        elif gone is None or gone > most:
             judged = f"it spans 95% of your sentences, which have up to {most:.0f}"
         elif gone > middle:
             judged = f"it spans the median sentence of {middle:.0f}, but not those of {most:.0f}"

@@ -29,11 +29,15 @@ def generate(
         prompt: what every line begins with, to the letter.
 
     Raises:
-        NmtError: the prompt is more than one line, or leaves no room within `longest`.
+        NmtError: the prompt is no text, is more than one line, or leaves no room within `longest`.
     """
-    if prompt.splitlines() not in ([], [prompt]):
+    if "\n" in prompt:
         raise NmtError("the prompt is more than one line", "give one line, or a part of one")
+    if any("\ud800" <= character <= "\udfff" for character in prompt):
+        raise NmtError("the prompt is not UTF-8", "give it in UTF-8")
     beginning = Beginning.of(prompt, subwords) if prompt else None
+    if beginning and beginning.longest > longest:
+        beginning = beginning.closed(subwords)
     if beginning and beginning.longest > longest:
         raise NmtError(
             f"the prompt has {beginning.longest} subwords, and a line at most {longest}",

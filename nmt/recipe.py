@@ -306,6 +306,15 @@ def _write_run(run: Run, settings: Settings, data: Prepared, asked: dict[str, An
     write_config(run, settings)
 
 
+def training_data(run: Run) -> Path | None:
+    """The prepared folder that a run was trained on; None where it is gone, or another now."""
+    named = (_read_json(_request_file(run)) or {}).get("inputs", {}).get("train", {})
+    other = Path(named.get("name", ""))
+    if is_prepared(run.data):
+        return run.data
+    return other if is_prepared(other) and identity(other) == named.get("sha256") else None
+
+
 def _data_folder(request: Request, run: Run) -> Path:
     return request.corpus if isinstance(request.corpus, Path) else run.data
 

@@ -154,11 +154,13 @@ def _run(
     """A run's translations, or an ensemble's."""
     members = load_runs(request)
     likely = _perplexity(members, test, request, warn)
+    search = ""
     if instead:
         lines = lines_for(instead.path, len(test), "translation")
     else:
         channel = load_channel(request, members)
         tell(channel)
+        search = described(request, members, channel)
         found = make_translator(request, members, channel).translate(list(test.sources))
         lines = [translation.text for translation in found]
     alone = members[0] if len(members) == 1 else None
@@ -169,7 +171,7 @@ def _run(
         likely,
         recipe=_recipe(alone) if alone else "",
         seed=alone.settings.train.seed if alone else 0,
-        search="" if instead else described(request, members),
+        search=search,
     )
 
 

@@ -142,6 +142,10 @@ def test_weights_are_found_stored_and_used(
     assert json.loads(used.out)["bleu"]["score"] == pytest.approx(
         record["chosen"]["bleu"], abs=1e-6
     )
+    (kept,) = (copy / "evaluations").glob("*.json")
+    search = json.loads(kept.read_text())["search"]
+    assert search.startswith(f"beam {record['chosen']['beam']},")
+    assert "ranked by 1·direct + " in search
     plain = nmt("evaluate", copy, *toy["valid"], "--json", EXACT)
     direct = record["direct"]["bleu"]
     assert json.loads(plain.out)["bleu"]["score"] == pytest.approx(direct, abs=1e-6)

@@ -17,6 +17,8 @@ from nmt.corpus import Pair
 from nmt.curves import Curves
 from nmt.diagnose import _drawn, by_length, exploding
 from nmt.evaluate import bleu
+from nmt.prepare import identity
+from nmt.recipe import training_data
 
 Files = dict[str, tuple[Path, Path]]
 QUICK = ("--sentences", "40", "--reach", "30")
@@ -156,6 +158,20 @@ def test_where_the_training_text_is_gone_the_corpus_serves(
     assert nmt(*command).code == 0
 
 
+def test_the_folder_that_a_run_was_trained_on_is_found(run: Path, tmp_path: Path) -> None:
+    copy, data = Run(tmp_path / "copy"), tmp_path / "data"
+    shutil.copytree(run, copy.path)
+    assert training_data(copy) == copy.data
+    copy.data.rename(data)
+    assert training_data(copy) is None
+    named = {"name": str(data), "sha256": identity(data)}
+    (copy.state / "request.json").write_text(json.dumps({"inputs": {"train": named}}))
+    assert training_data(copy) == data
+    manifest = data / "manifest.json"
+    manifest.write_text(manifest.read_text() + "\n")  # prepared again, say
+    assert training_data(copy) is None
+
+
 def test_untrained_cells_are_compared_without_training(
     run: Path, toy: Files, tmp_path: Path
 ) -> None:
@@ -192,6 +208,20 @@ def test_mistakes_are_refused(run: Path, toy: Files, tmp_path: Path) -> None:
     result = nmt("diagnose", run, *toy["test"], "--out", tmp_path / "mine")
     assert result.code == 1 and "is no diagnosis" in result.err
     assert nmt("diagnose", tmp_path / "none", *toy["test"]).code == 1
+
+
+def test_what_was_not_followed_is_not_said_to_be_spanned(
+    run: Path, toy: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the folder we stand in is one like any other."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    result = nmt("diagnose", run, *toy["test"], "--sentences=40", "--reach=2", "--out=.")
+    assert result.code == 0, result.err
+    said = result.out.decode()
+    assert "it was followed no farther, and your sentences have up to" in said
+    assert "it spans" not in said
+    assert (tmp_path / "here" / "diagnosis.html").is_file()
 
 
 def test_one_short_sentence_is_enough(run: Path, tmp_path: Path) -> None:

@@ -206,10 +206,18 @@ def test_the_likeliest_alone_is_greedy(trained: Trained) -> None:
 
 
 def test_a_prompt_is_kept_to_the_letter(lm: Path) -> None:
-    for prompt in ("ba  ce", "ba c", "ba ", "Ж b"):
+    for prompt in ("ba  ce", "ba c", "ba ", "Ж b", "ba\u2028c", "ba\x0cce"):
         found = nmt("sample", lm, "--count=5", "--prompt", prompt)
         assert found.code == 0, found.err
         assert all(line.startswith(prompt) for line in found.lines)
+
+
+def test_a_prompt_that_barely_fits_is_not_refused(lm: Path, trained: Trained) -> None:
+    prompt = "ce ba"
+    room = len(trained.vocabulary.target.encode([prompt])[0])
+    found = nmt("sample", lm, "--count=3", "--prompt", prompt, f"--max-length={room}")
+    assert (found.code, found.lines) == (0, [prompt] * 3), found.err
+    assert nmt("sample", lm, "--prompt", prompt, f"--max-length={room - 1}").code == 1
 
 
 def test_lines_are_no_longer_than_asked(lm: Path, trained: Trained) -> None:
@@ -290,6 +298,8 @@ def test_each_task_has_its_commands(lm: Path, run: Path, toy: Files, tmp_path: P
     assert nmt("evaluate", lm).code == 2
     result = nmt("sample", lm, "--prompt=ba\nce")
     assert result.code == 1 and "more than one line" in result.err
+    result = nmt("sample", lm, "--prompt=\udcff")  # how Python has a byte that is not UTF-8
+    assert (result.code, result.out) == (1, b"") and "is not UTF-8" in result.err
     result = nmt("sample", lm, "--prompt", "ba " * 9, "--max-length=5")
     assert result.code == 1 and "a line at most 5" in result.err
     data = tmp_path / "data"
