@@ -206,10 +206,10 @@ def _summary(facts: _Facts) -> str:
     if facts.translates:
         attention = "without attention" if model.attention == "none" else "with attention"
         kind = f"A recurrent encoder–decoder {attention}"
-    made = "the mean of several trainings' weights" if facts.averaged else "trained from scratch"
+    made = "the mean of several sets of weights" if facts.averaged else "trained from scratch"
     return (
         f"{kind} ({model.cell.upper()}, {facts.parameters / 1e6:.1f} million parameters), {made} "
-        f"on {facts.trained_on} with `nmt` {__version__}."
+        f"on {facts.trained_on} with `nmt` {facts.manifest.nmt}."
     )
 
 

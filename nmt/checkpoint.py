@@ -174,6 +174,11 @@ class Trained:
         """What it has learned."""
         return self.settings.data.task
 
+    @property
+    def is_average(self) -> bool:
+        """Whether it is the mean of several weights, and comes from no one training."""
+        return "averaged" in read_header(self.run.model).about
+
 
 def new_model(settings: Settings, vocabulary: Vocabulary) -> Decoder:
     """The model of a task, its weights drawn at random."""

@@ -715,7 +715,9 @@ def _keep(judgement: Judgement, entries: Sequence[Entry]) -> None:
             continue
         run = Run(entry.runs[0])
         try:
-            evaluation = evaluations.evaluation_of(run, judgement.test, system, entry.search)
+            evaluation = evaluations.evaluation_of(
+                judgement.test, system, entry.search, entry.weights
+            )
             evaluations.store(run, evaluation)
             ours = card.write(run)
         except NmtError as error:  # of somebody else's, perhaps

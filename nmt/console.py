@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _PLAIN_EVERY = 15.0  # seconds between two plain progress lines
 _PICTURES = 50  # of attention
+_CONTROLS = dict.fromkeys((*range(32), *range(0x7F, 0xA0)), " ")
 
 
 class Console:
@@ -102,11 +103,16 @@ def print_table(rows: Iterable[Sequence[str]], header: Sequence[str], file: Any)
     grid = Table(box=None, show_header=bool(header), pad_edge=False)
     rows = [list(row) for row in rows]
     for number in range(len(rows[0]) if rows else len(header)):
-        grid.add_column(header[number] if header else "", overflow="fold")
+        grid.add_column(Text(_printable(header[number])) if header else "", overflow="fold")
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(_printable(cell)) for cell in row))
     width = None if file.isatty() else 10_000
     Rich(file=file, width=width, color_system=None, soft_wrap=True).print(grid)
+
+
+def _printable(text: str) -> str:
+    """Without the control characters of a stranger's text, which a terminal would obey."""
+    return text.translate(_CONTROLS)
 
 
 # --- preparation and training -------------------------------------------------------------------

@@ -46,17 +46,21 @@ class Evaluation:
         return f"{hashlib.sha256(told.encode()).hexdigest()[:12]}.json"
 
 
-def evaluation_of(run: Run, test: EvaluationSet, system: System, search: str) -> Evaluation:
-    """What is kept of a run's evaluation."""
+def evaluation_of(test: EvaluationSet, system: System, search: str, weights: str) -> Evaluation:
+    """What is kept of a run's evaluation.
+
+    Args:
+        weights: those that translated; while a training goes on the run may have others by now.
+    """
     text = json.dumps((test.sources, test.references))
     return Evaluation(
-        test_set=public(test.name),
+        test_set=test.name,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         sentences=len(test),
         scores=system.scores,
         perplexity=system.perplexity,
         search=search,
-        weights=read_header(run.model).checksum,
+        weights=weights,
         date=time.strftime("%Y-%m-%d"),
         leaks=system.leaks,
         unleaked=system.unleaked,

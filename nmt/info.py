@@ -13,6 +13,8 @@ from nmt.checkpoint import Run, read_config, read_header
 from nmt.choices import Task
 from nmt.config import flat
 from nmt.curves import Column, Curves
+from nmt.evaluations import stored
+from nmt.judging import METRICS
 from nmt.manifest import Manifest
 
 _MILLION_BYTES = 1_000_000
@@ -43,7 +45,7 @@ def describe(path: Path) -> dict[str, dict[str, Any]]:
     return {
         "model": {"task": _TASKS[manifest.task], **_model(run)},
         "data": _data(manifest),
-        "scores": _scores(run),
+        "scores": {**_scores(run), **_evaluations(run)},
         "settings": flat(settings),
     }
 
@@ -83,6 +85,16 @@ def _scores(run: Run) -> dict[str, Any]:
         f"validation {key}" if key in ("bleu", "perplexity") else key: v
         for key, v in scores.items()
         if v is not None
+    }
+
+
+def _evaluations(run: Run) -> dict[str, Any]:
+    """What its weights have scored on test sets."""
+    found = stored(run) if run.model.is_file() else []
+    return {
+        f"{each.test_set} ({each.search}), {METRICS.get(key, key)}": score.score
+        for each in found
+        for key, score in each.scores.items()
     }
 
 

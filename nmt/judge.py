@@ -44,6 +44,7 @@ class Entry:
     recipe: str = ""  # equal for runs that differ in nothing but the seed; "": of no recipe
     seed: int = 0
     search: str = ""  # how it was translated; "": elsewhere
+    weights: str = ""  # by which weights of a run alone: their checksum
 
     def seen(self) -> list[Seen]:
         """What is known of the training text, run by run."""

@@ -1,5 +1,5 @@
 """BLEU and chrF as sums of counts, for choosing among many candidates; what is reported to people
-comes from sacreBLEU itself (nmt.evaluate).
+comes from sacreBLEU itself (nmt.scoring).
 
 The numbers are sacreBLEU's. It compares two sentences at a time, which is slow where every
 candidate of a line is compared with every other. A clipped match of n-grams is a number of common

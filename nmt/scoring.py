@@ -10,6 +10,7 @@ as they do there. Where many candidates are compared nmt.metrics counts the same
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,6 +184,9 @@ def resampling_for(
     Args:
         resamples: of the bootstrap; 0: none; None: sacreBLEU's number, if the test set is not so
             large that it would fill the memory.
+
+    Raises:
+        SettingsError: the variable SACREBLEU_SEED is no seed.
     """
     if resamples is None:
         resamples = _RESAMPLES if lines <= MOST_RESAMPLED else 0
@@ -190,6 +194,10 @@ def resampling_for(
         return None
     trials = resamples if test == "bs" else _TRIALS
     seed = os.environ.get("SACREBLEU_SEED", "12345").lower()
+    if seed != "none" and not re.fullmatch("[0-9]+", seed):
+        raise SettingsError(
+            f"SACREBLEU_SEED={seed}: is no seed", "set it to a whole number or to none, or unset it"
+        )
     return Resampling(test if systems > 1 else None, resamples, trials, seed)
 
 

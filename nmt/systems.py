@@ -3,12 +3,13 @@ files of hypotheses."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nmt.channel import NoisyChannel
-from nmt.checkpoint import Trained
+from nmt.checkpoint import Trained, read_header
 from nmt.config import flat
 from nmt.corpus import Pair
 from nmt.decoding import (
@@ -121,12 +122,19 @@ def translated(
 
 def write(entries: Sequence[Entry], place: Path) -> None:
     """Keep the translations: a system's in a file, those of several in a folder, by their names."""
-    for entry in entries:
+    names = [_file_name(entry.name) for entry in entries]
+    for number, entry in enumerate(entries):
         path = place
         if len(entries) > 1:
-            path = place / f"{entry.name.replace('/', '-')}.txt"
+            alike = names[:number].count(names[number])
+            path = place / f"{names[number]}{f'-{alike + 1}' if alike else ''}.txt"
         with replacing(path) as beside:
             beside.write_bytes("".join(f"{line}\n" for line in entry.translations).encode())
+
+
+def _file_name(name: str) -> str:
+    """A system's name as any file system takes it."""
+    return re.sub(r'[\x00-\x1f/\\:*?"<>|]', "-", name)
 
 
 def _names(named: Named) -> list[str]:
@@ -153,6 +161,8 @@ def _run(
 ) -> Entry:
     """A run's translations, or an ensemble's."""
     members = load_runs(request)
+    alone = members[0] if len(members) == 1 else None
+    weights = read_header(alone.run.model).checksum if alone else ""
     likely = _perplexity(members, test, request, warn)
     search = ""
     if instead:
@@ -163,15 +173,15 @@ def _run(
         search = described(request, members, channel)
         found = make_translator(request, members, channel).translate(list(test.sources))
         lines = [translation.text for translation in found]
-    alone = members[0] if len(members) == 1 else None
     return Entry(
         name,
         lines,
         tuple(request.runs),
         likely,
-        recipe=_recipe(alone) if alone else "",
+        recipe=_recipe(alone) if alone and not alone.is_average else "",
         seed=alone.settings.train.seed if alone else 0,
         search=search,
+        weights=weights,
     )
 
 

@@ -52,7 +52,8 @@ def _one(judgement: Judgement) -> Iterator[Table]:
         (METRICS[name], f"{score.score:.2f}", score.signature, _interval(score))
         for name, score in system.scores.items()
     ]
-    rows.append(("perplexity", _perplexity(system.perplexity), "per target subword", ""))
+    if system.perplexity is not None:
+        rows.append(("perplexity", _perplexity(system.perplexity), "per target subword", ""))
     rows.append(("sentences", f"{len(judgement.test)}", "", ""))
     if system.leaks:
         seen = "lines that stand in the training text, a side or both"
@@ -66,11 +67,11 @@ def _one(judgement: Judgement) -> Iterator[Table]:
 def _several(judgement: Judgement) -> Iterator[Table]:
     """A row for each system; seeds of one recipe are one."""
     entrants = _entrants(judgement)
-    names = [*entrants[0].shown]
+    names = [name for name in entrants[0].shown if any(each.shown[name] for each in entrants)]
     header = ("system", *(METRICS.get(name, name) for name in names))
     yield Table("", header, [(each.name, *map(each.shown.__getitem__, names)) for each in entrants])
-    if judgement.resampling and judgement.resampling.test:
-        yield _tests(entrants, judgement.resampling)
+    if judgement.resampling and judgement.resampling.test and len(entrants) > 1:
+        yield _tests(judgement, entrants, judgement.resampling)
     yield from _leaks(judgement)
     first = judgement.systems[0]
     signatures = [(METRICS[name], score.signature) for name, score in first.scores.items()]
@@ -123,11 +124,14 @@ def _group(recipe: Recipe, members: Sequence[System]) -> _Entrant:
     )
 
 
-def _tests(entrants: Sequence[_Entrant], resampling: Resampling) -> Table:
+def _tests(judgement: Judgement, entrants: Sequence[_Entrant], resampling: Resampling) -> Table:
     """What each gains over the first, and how likely chance alone would make such a difference."""
     first, *others = entrants
     kind = "paired bootstrap" if resampling.test == "bs" else "approximate randomisation"
     title = f"against {first.name}: {kind}, {resampling.trials:,} trials; * where p < {_CERTAIN}"
+    if judgement.recipes:
+        alone = judgement.systems[0].name
+        title += f"; of seeds the means' gain and the highest p, each tested against {alone}"
     names = [name for name in first.numbers if all(name in each.p_values for each in others)]
     rows = []
     for each in others:

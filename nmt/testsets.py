@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 
 from nmt.corpus import Corpus, read_lines
 from nmt.errors import CorpusError, SettingsError
+from nmt.evaluations import public
 from nmt.judging import EvaluationSet
 
 
@@ -27,7 +28,7 @@ def own(corpus: Corpus) -> EvaluationSet:
     if not pairs:
         raise CorpusError(f"{corpus.name}: there is nothing in it to score")
     sources, targets = zip(*pairs, strict=True)
-    return EvaluationSet(corpus.name, corpus.languages, sources, (targets,))
+    return EvaluationSet(public(corpus.name), corpus.languages, sources, (targets,))
 
 
 def with_references(test: EvaluationSet, files: Sequence[Path]) -> EvaluationSet:

@@ -19,9 +19,11 @@ from huggingface_hub import ModelCard
 from nmt import card
 from nmt.checkpoint import Run, read_header
 from nmt.corpus import open_corpus
-from nmt.evaluations import Evaluation, public, store, stored
-from nmt.judging import Leaks, Score
+from nmt.decoding import Request as SearchRequest
+from nmt.evaluations import Evaluation, evaluation_of, public, store, stored
+from nmt.judging import EvaluationSet, Leaks, Score, System
 from nmt.recipe import Request, get_ready
+from nmt.systems import sort_out, translated
 
 Files = dict[str, tuple[Path, Path]]
 
@@ -188,6 +190,27 @@ def test_a_training_that_starts_over_forgets_the_scores(toy: Files, tmp_path: Pa
     get_ready(anew, training.device, time.monotonic())
     assert not training.run.card.exists()
     assert not training.run.evaluations.exists()
+
+
+def test_info_tells_the_scores(copied: Run) -> None:
+    evaluation = an_evaluation(copied)
+    store(copied, evaluation)
+    shown = nmt("info", copied.path).out.decode()
+    assert f"{evaluation.test_set} ({evaluation.search}), BLEU" in shown
+    facts = json.loads(nmt("info", copied.path, "--json").out)
+    assert 31.25 in facts["scores"].values()
+
+
+def test_scores_are_of_the_weights_that_translated(copied: Run, toy: Files) -> None:
+    """A training that goes on may put others into their place meanwhile."""
+    system = System("run", (copied.path,), {}, None, 1.0, (), {}, None, {})
+    test = EvaluationSet("test", None, ("a",), (("b",),))
+    named = sort_out([str(copied.path), *map(str, toy["test"])], [], True)
+    (entry,) = translated(test, named, SearchRequest(runs=()), print, lambda _: None)
+    others = sorted((copied.path / "weights").glob("*.safetensors"))[0]
+    shutil.copyfile(others, copied.model)
+    store(copied, evaluation_of(test, system, entry.search, entry.weights))
+    assert stored(copied) == []
 
 
 def test_info_shows_it(copied: Run) -> None:

@@ -224,6 +224,28 @@ def test_seeds_of_one_recipe_are_one_row() -> None:
     assert [row[0] for row in tests.rows] == ["b", "file"]
 
 
+def test_files_alone_have_no_perplexity() -> None:
+    for count in (1, 2):
+        scores, *_ = tables(judged(*[Entry(f"{n}", GOOD) for n in range(count)]), details=False)
+        assert "perplexity" not in {*scores.header, *(row[0] for row in scores.rows)}
+    scores, *_ = tables(judged(Entry("file", GOOD), Entry("run", GOOD, perplexity=2.0)), False)
+    assert scores.header[-1] == "perplexity"
+
+
+def test_a_test_names_the_seed_that_it_is_against() -> None:
+    seeds = [Entry(f"a-{seed}", GOOD, recipe="a", seed=seed) for seed in (1, 2)]
+    assert not [
+        table for table in tables(judged(*seeds), details=False) if "against" in table.title
+    ]
+    (tests,) = (
+        table
+        for table in tables(judged(*seeds, Entry("file", BAD)), details=False)
+        if "against" in table.title
+    )
+    assert tests.title.startswith("against a-1, a-2 (2 seeds): paired bootstrap")
+    assert tests.title.endswith("each tested against a-1")
+
+
 def test_copies_of_one_seed_are_no_recipe() -> None:
     entries = [Entry(name, GOOD, recipe="a", seed=1) for name in ("a", "mean")]
     assert not judged(*entries).recipes

@@ -237,6 +237,15 @@ def test_a_large_set_is_resampled_when_asked_for() -> None:
 # --- parts of a test set ------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("seed", ["", "many", "-1", "1.5"])
+def test_a_seed_that_is_none_is_refused(seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SACREBLEU_SEED", seed)
+    with pytest.raises(SettingsError, match="SACREBLEU_SEED"):
+        resampling_for(100, 2, "bs", None)
+    monkeypatch.setenv("SACREBLEU_SEED", "None")
+    assert resampling_for(100, 2, "bs", None)
+
+
 def test_some_lines_score_as_if_they_were_all(tmp_path: Path) -> None:
     rows = list(range(5, 40, 3))
     scorer = Scorer([REFERENCE], Options())

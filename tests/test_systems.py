@@ -151,6 +151,36 @@ def test_an_average_keeps_what_was_seen(run: Path, tmp_path: Path) -> None:
     assert names == {file.name for file in run.glob("seen-*")} != set()
 
 
+def test_an_average_is_no_seed_of_its_recipe(
+    run: Path, other: Path, toy: Files, tmp_path: Path
+) -> None:
+    mean = tmp_path / "mean"
+    assert nmt("average", run, "--out", mean).code == 0
+    asked = (*toy["test"], "--json", "--resamples=0", "--beam=1")
+    assert read(nmt("evaluate", other, mean, *asked))["recipes"] == []
+    (recipe,) = read(nmt("evaluate", run, other, mean, *asked))["recipes"]
+    assert recipe["systems"] == ["run", "seed2"]
+
+
+def test_systems_of_any_name_have_tables_and_files(toy: Files, tmp_path: Path) -> None:
+    names = ["a/b", "a-b", "[/x]", "tab\there"]
+    files = [f"--hypotheses={name}={toy['test'][1]}" for name in names]
+    result = nmt("evaluate", *toy["test"], *files, "--resamples=0", "--output", tmp_path / "out")
+    assert result.code == 0, result.err
+    assert all(name in result.out.decode() for name in ("a/b", "a-b", "[/x]", "tab here"))
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"a-b.txt", "a-b-2.txt", "[-x].txt", "tab-here.txt"}
+
+
+def test_a_line_cannot_command_the_terminal(tmp_path: Path) -> None:
+    for name, text in (("s", "eins\n"), ("r", "one\n"), ("h", "\x1b[31mtwo\x9b0m\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    pair = tmp_path / "s", tmp_path / "r"
+    result = nmt("evaluate", *pair, f"--hypotheses={tmp_path / 'h'}", "--details", "--resamples=0")
+    assert "two" in result.out.decode()
+    assert not {"\x1b", "\x9b"} & set(result.out.decode())
+
+
 # --- refusals -----------------------------------------------------------------------------------
 
 

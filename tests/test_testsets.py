@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,12 @@ def test_evaluate_takes_a_set_by_name(filled: Path, run: Path, tmp_path: Path) -
     hypotheses = f"--hypotheses={tmp_path / 'hyp'}"
     scored = nmt("evaluate", "--test-set=wmt14/full", "--langs=de-en", hypotheses, "--json")
     assert json.loads(scored.out)["exact"]["score"] == 100
+
+
+def test_a_card_has_a_set_by_its_whole_name(filled: Path, run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copied"))
+    assert nmt("evaluate", copy, "--test-set=wmt14/full", "--langs=de-en").code == 0
+    assert "| `wmt14/full` | 3 |" in (copy / "README.md").read_text(encoding="utf-8")
 
 
 def test_evaluate_says_what_it_has_not(cache: Path, run: Path) -> None:
