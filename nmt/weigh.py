@@ -17,7 +17,7 @@ from nmt.config import TranslateSettings
 from nmt.metrics import Metric, paired_bootstrap
 from nmt.rerank import Candidates, tuned
 from nmt.translate import Translator
-from nmt.tune import MARGIN
+from nmt.tune import CERTAIN, MARGIN
 
 BEAMS = (5, 10, 20)
 
@@ -42,11 +42,13 @@ class Found:
 
     @property
     def verdict(self) -> str:
-        """For people."""
-        return (
+        """For people. What is found is stored even where it gains nothing: a guess may lose."""
+        gain = (
             f"weights stored: {self.winner.score:.2f} instead of {self.direct:.2f} without them, "
             f"and better in {self.share:.0%} of all resamplings of these lines"
         )
+        doubtful = self.winner.score - self.direct <= MARGIN or self.share < CERTAIN
+        return f"{gain}: that may be chance" if doubtful else gain
 
 
 def weigh(

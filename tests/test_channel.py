@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from conftest import RUN_SETTINGS, make_training, nmt, train
 
+from nmt.channel import Weighing
+from nmt.weigh import Found, Tried
+
 Files = dict[str, tuple[Path, Path]]
 WEIGHTS = {"direct": 1.0, "channel": 0.4, "lm": 0.3, "length": -0.2}
 ASKED = "--weights=channel=0.4,lm=0.3,length=-0.2"
@@ -198,3 +201,12 @@ def test_damaged_weights_are_told(run: Path, lm: Path, toy: Files, tmp_path: Pat
         assert result.code == 1 and "channel.json: cannot be read" in result.err
     result = nmt("tune", run, *toy["valid"], "--lm", lm, "--rerank")
     assert result.code == 1 and "--rerank tunes without" in result.err
+
+
+@pytest.mark.parametrize(
+    ("score", "share", "doubtful"),
+    [(41.0, 0.99, False), (41.0, 0.9, True), (40.05, 0.99, True), (40.0, 0.02, True)],
+)
+def test_a_gain_that_may_be_chance_is_called_so(score: float, share: float, doubtful: bool) -> None:
+    tried = Tried(5, Weighing({"direct": 1.0}), score)
+    assert ("chance" in Found(40.0, (tried,), tried, share).verdict) == doubtful
