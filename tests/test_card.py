@@ -207,8 +207,9 @@ def test_scores_are_of_the_weights_that_translated(copied: Run, toy: Files) -> N
     test = EvaluationSet("test", None, ("a",), (("b",),))
     named = sort_out([str(copied.path), *map(str, toy["test"])], [], True)
     (entry,) = translated(test, named, SearchRequest(runs=()), print, lambda _: None)
-    others = sorted((copied.path / "weights").glob("*.safetensors"))[0]
-    shutil.copyfile(others, copied.model)
+    kept = (copied.path / "weights").glob("*.safetensors")
+    other = next(file for file in kept if read_header(file).checksum != entry.weights)
+    shutil.copyfile(other, copied.model)
     store(copied, evaluation_of(test, system, entry.search, entry.weights))
     assert stored(copied) == []
 
