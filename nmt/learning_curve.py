@@ -246,6 +246,8 @@ class LearningCurve:
             return None
         except (OSError, ValueError, msgspec.ValidationError) as error:
             raise RunError(f"{self.file}: cannot be read: {error}", "--fresh starts over") from None
+        if not any((self.asked.out / part.name).exists() for part in state.parts):
+            return None  # nothing came of it
         now = self._identity()
         other = [key for key in {**state.asked, **now} if state.asked.get(key) != now.get(key)]
         if other:

@@ -13,7 +13,7 @@ from nmt import learning_curve
 from nmt.corpus import open_corpus
 from nmt.curves import read as read_log
 from nmt.decoding import Request
-from nmt.errors import SettingsError
+from nmt.errors import RunError, SettingsError
 from nmt.learning_curve import Asked, LearningCurve, Point, Share, conclude, fractions_in
 
 Files = dict[str, tuple[Path, Path]]
@@ -67,6 +67,15 @@ def test_a_budget_is_shared_out_whole_and_by_size(toy: Files, tmp_path: Path) ->
     small, large = (part.budget for part in curve.parts)
     assert large == pytest.approx(2 * small, rel=0.01)
     assert 0.9 * 600 < small + large < 600
+
+
+def test_a_plan_of_which_nothing_came_is_made_anew(toy: Files, tmp_path: Path) -> None:
+    corpus, valid = open_corpus(toy["train"]), open_corpus(toy["valid"])
+    LearningCurve(Asked(corpus, valid, [0.001, 1.0], {}, tmp_path))
+    curve = LearningCurve(Asked(corpus, valid, [0.5, 1.0], {}, tmp_path))
+    (tmp_path / curve.parts[0].name).mkdir()
+    with pytest.raises(RunError, match="other settings"):
+        LearningCurve(Asked(corpus, valid, [0.25, 1.0], {}, tmp_path))
 
 
 @pytest.mark.parametrize("text", ["", "0,1", "0.5,2", "half", "-1"])
