@@ -15,6 +15,8 @@ from typing import Literal
 
 from nmt.choices import SignificanceTest
 
+CERTAIN = 0.05  # p-value below which a difference is taken for more than chance
+
 METRICS = {
     "bleu": "BLEU",
     "chrf": "chrF2",

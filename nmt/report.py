@@ -23,6 +23,7 @@ from nmt.curves import Curves, has_log, read
 from nmt.decoding import Request, load_channel, load_runs, make_translator
 from nmt.diff import Part, word_diff
 from nmt.judging import (
+    CERTAIN,
     LOWER_IS_BETTER,
     METRICS,
     SUSPECTS,
@@ -61,7 +62,6 @@ _DIFFERENT = 200  # ... of two
 _LOOKED_AT = 12  # ... with their attention
 _WORDS = 30  # of a source whose attention still fits a page
 _CHARACTERS = 1_000  # shown of a line
-_SURE = 0.05  # p below which a difference is called one
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _compared(first: System, other: System) -> str:
     gap = theirs.score - ours.score
     sure = ""
     if theirs.p_value is not None:
-        how = "more than chance" if theirs.p_value < _SURE else "no more than chance may do"
+        how = "more than chance" if theirs.p_value < CERTAIN else "no more than chance may do"
         sure = f", {how} (p = {theirs.p_value:.3f})"
     return f"{_name(other.name)} differs from it by {signed(gap, 2)} BLEU{sure}."
 
@@ -216,7 +216,7 @@ def _caption(judgement: Judgement) -> str:
     if resampling:
         caption += f" ± is half of what 95% of {resampling.resamples:,} bootstrap resamples span."
         if resampling.test and len(judgement.systems) > 1:
-            caption += f" * differs from the first system with p < {_SURE}."
+            caption += f" * differs from the first system with p < {CERTAIN}."
     return caption
 
 
@@ -301,7 +301,7 @@ def _margin(interval: Interval | None) -> str:
 
 
 def _star(score: Score) -> str:
-    return " *" if score.p_value is not None and score.p_value < _SURE else ""
+    return " *" if score.p_value is not None and score.p_value < CERTAIN else ""
 
 
 def _with_p(score: Score) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from nmt.diff import marked, word_diff
 from nmt.judging import (
+    CERTAIN,
     METRICS,
     SUSPECTS,
     Breakdown,
@@ -19,7 +20,6 @@ from nmt.judging import (
     System,
 )
 
-_CERTAIN = 0.05  # p-value below which a difference is taken for more than chance
 _LINES = 5  # shown of those that are worst, or differ most
 
 
@@ -128,7 +128,7 @@ def _tests(judgement: Judgement, entrants: Sequence[_Entrant], resampling: Resam
     """What each gains over the first, and how likely chance alone would make such a difference."""
     first, *others = entrants
     kind = "paired bootstrap" if resampling.test == "bs" else "approximate randomisation"
-    title = f"against {first.name}: {kind}, {resampling.trials:,} trials; * where p < {_CERTAIN}"
+    title = f"against {first.name}: {kind}, {resampling.trials:,} trials; * where p < {CERTAIN}"
     if judgement.recipes:
         alone = judgement.systems[0].name
         title += f"; of seeds the means' gain and the highest p, each tested against {alone}"
@@ -138,7 +138,7 @@ def _tests(judgement: Judgement, entrants: Sequence[_Entrant], resampling: Resam
         cells = []
         for name in names:
             p = each.p_values[name]
-            star = "*" if p < _CERTAIN else ""
+            star = "*" if p < CERTAIN else ""
             cells.append(f"{each.numbers[name] - first.numbers[name]:+.2f} p={p:.3f}{star}")
         rows.append((each.name, *cells))
     return Table(title, ("system", *map(METRICS.__getitem__, names)), rows)
