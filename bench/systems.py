@@ -109,6 +109,17 @@ class Nmt(System):
     """This project: no input feeding, and a readout of the embedding's size."""
 
     entry, enough = "nmt", 3_000
+    network: Mapping[str, object] = MappingProxyType(
+        {
+            "model.embedding": EMBEDDING,
+            "model.hidden": HIDDEN,
+            "model.encoder_layers": 1,
+            "model.decoder_layers": 1,
+            "model.attention": "general",
+            "model.tied": "none",
+            "model.dropout": DROPOUT,
+        }
+    )
     endless: Mapping[str, object] = MappingProxyType(  # a training with an end has its own defaults
         {
             "train.learning_rate": LEARNING_RATE,
@@ -124,13 +135,7 @@ class Nmt(System):
 
     def arguments(self, task: Task, folder: Path, updates: int = NEVER) -> list[str]:
         settings = {
-            "model.embedding": EMBEDDING,
-            "model.hidden": HIDDEN,
-            "model.encoder_layers": 1,
-            "model.decoder_layers": 1,
-            "model.attention": "general",
-            "model.tied": "none",
-            "model.dropout": DROPOUT,
+            **self.network,
             "train.precision": self._precision,
             "train.batch_tokens": BATCH_TOKENS,
             "train.label_smoothing": SMOOTHING,
@@ -155,3 +160,13 @@ class Nmt(System):
 
     def multiplications(self, task: Task) -> float:
         return recurrent_multiplications(task, fed=0, readout=EMBEDDING)
+
+
+class NmtByDefault(Nmt):
+    """This project as it comes: the network that it chooses for the corpus, two decoder layers."""
+
+    network = MappingProxyType({})
+
+    def __init__(self) -> None:
+        super().__init__("bf16")
+        self.name = "nmt by default"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from others import Environment, JoeyNMT, OpenNMT, Package, Peer, Transformer, written
-from systems import HERE, Checkpoint, Nmt, System
+from systems import HERE, Checkpoint, Nmt, NmtByDefault, System
 
 OPENNMT_BATCH = 64  # sentences
 
@@ -74,9 +74,9 @@ class Translator(ABC):
 class NmtTranslator(Translator):
     entry, start, reads_pieces = "nmt", ("-m", "nmt"), False
 
-    def __init__(self, precision: str) -> None:
-        super().__init__(Nmt("bf16"))
-        self.name, self._precision = f"nmt {precision}", precision
+    def __init__(self, name: str, trainer: Nmt, precision: str) -> None:
+        super().__init__(trainer)
+        self.name, self._precision = name, precision
 
     def arguments(self, model: Path, request: Request) -> list[str]:
         words = ["translate", str(model), str(request.source), "--output", str(request.output)]
@@ -133,9 +133,13 @@ class CTranslate2Translator(Translator):
 
 def everyone(peers: Path) -> dict[str, Translator]:
     """All of them, by the names that a command line has for them."""
-    ours = {f"nmt-{kind}": NmtTranslator(kind) for kind in ("fp32", "bf16", "int8")}
+    same_sizes = {
+        f"nmt-{kind}": NmtTranslator(f"nmt {kind}", Nmt("bf16"), kind)
+        for kind in ("fp32", "bf16", "int8")
+    }
     return {
-        **ours,
+        "nmt": NmtTranslator("nmt by default", NmtByDefault(), "auto"),
+        **same_sizes,
         "opennmt": OpenNMTTranslator(OpenNMT(peers)),
         "joeynmt": JoeyNMTTranslator(JoeyNMT(peers)),
         "ctranslate2": CTranslate2Translator(peers),
