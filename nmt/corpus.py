@@ -390,7 +390,8 @@ class _OneFile(Corpus):
 def _open_one_file(path: Path, langs: Languages | None) -> Corpus:
     _check_file(path)
     if _suffix(path) not in _FORMATS:
-        raise CorpusError("does not hold both sides", _accepted(), path=path)
+        advice = f"{_accepted()} A language model learns from one side: nmt train --task lm."
+        raise CorpusError("does not hold both sides", advice, path=path)
     return _OneFile(path.name, langs or _FORMATS[_suffix(path)].languages(path), path, langs)
 
 

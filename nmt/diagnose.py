@@ -7,9 +7,10 @@ Here it is decided what is measured on what. How it is measured is in `nmt.reach
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +27,7 @@ from nmt.corpus import Corpus, Pair
 from nmt.curves import Curves, has_log
 from nmt.device import Device
 from nmt.distributed import ALONE
-from nmt.errors import CorpusError
+from nmt.errors import CorpusError, RunError
 from nmt.evaluate import Encoded, bleu, encode
 from nmt.events import Stepped
 from nmt.reach import Reach
@@ -319,12 +320,21 @@ def _trained_alike(
     text = training_data(trained.run) or question.corpus
     out = question.cells / f"{cell}-{question.steps}-steps"
     request = Request(_alike(trained.settings, cell, question.steps), text, None, out)
-    with opened(request, device, time.monotonic(), ALONE) as ready:
+    with _advising(out), opened(request, device, time.monotonic(), ALONE) as ready:
         for event in ready.training.events():
             if isinstance(event, Stepped) and event.step % _TOLD_EVERY == 0:
                 report(f"{cell}: step {event.step:,} of {question.steps:,}, loss {event.loss:.2f}")
         perplexity = ready.training.progress.best_perplexity
     return load(out, device.torch), perplexity
+
+
+@contextlib.contextmanager
+def _advising(cell: Path) -> Iterator[None]:
+    """A run that cannot go on can only be made anew, since a diagnosis has no settings for it."""
+    try:
+        yield
+    except RunError as error:
+        raise RunError(error.message, f"delete {cell}: it is then trained anew") from error
 
 
 def _alike(settings: Settings, cell: Cell, steps: int) -> dict[str, Any]:

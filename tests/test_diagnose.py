@@ -146,6 +146,11 @@ def test_the_cells_are_compared(run: Path, toy: Files, tmp_path: Path) -> None:
     before = weights.stat().st_mtime_ns
     again = nmt(*command, "--out", tmp_path / "d")
     assert "lectures: about 7" in again.out.decode() and weights.stat().st_mtime_ns == before
+    other = tmp_path / "d-cells" / "rnn-11-steps"
+    (tmp_path / "d-cells" / "rnn-12-steps").rename(other)
+    refused = nmt(*command[:-1], "11", "--out", tmp_path / "d")
+    assert refused.code == 1 and f"delete {other}" in refused.err
+    assert "--fresh" not in refused.err
 
 
 def test_where_the_training_text_is_gone_the_corpus_serves(
