@@ -1,8 +1,8 @@
 """The output layer and its cross-entropy together, so that the logits are never all in memory.
 
 With label smoothing ε the loss of a token is −Σ_v q(v) log p(v), q = (1−ε) at the target and ε/V
-everywhere (Szegedy et al. 2016, §7). Its gradient, p − q, is formed chunk by chunk right after the
-forward product, while the logits are still in the cache.
+everywhere (Szegedy et al. 2016, §7). Its gradient, p − q, is formed block by block right after the
+forward product, while the logits are still in the cache; the products with it are of many blocks.
 
     N tokens, E readout size, V vocabulary
 """
@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_CHUNK = 512  # tokens whose logits exist at once: as many as a CPU's cache bears
-_CHUNK_OF_A_GPU = 8_192  # few launches count for more there
+_BLOCK = 128  # tokens whose logits exist at once: as many as a CPU's cache bears
+_CHUNK = 2_048  # tokens whose gradients by the logits do
+_BLOCK_OF_A_GPU = _CHUNK_OF_A_GPU = 8_192  # few launches count for more there
 
 
 @dataclass(frozen=True)
@@ -50,31 +51,31 @@ class _LinearCrossEntropy(torch.autograd.Function):
         gradients: bool,
     ) -> tuple[Tensor, Tensor]:
         matrix = weight.to(readout.dtype)
+        on_cpu = readout.device.type == "cpu"
+        chunk, block = (_CHUNK, _BLOCK) if on_cpu else (_CHUNK_OF_A_GPU, _BLOCK_OF_A_GPU)
         smoothed, likelihood = (torch.zeros((), device=readout.device) for _ in range(2))
-        by_readout = torch.empty_like(readout) if gradients else None
-        by_weight = torch.zeros_like(weight) if gradients else None
-        by_bias = torch.zeros_like(bias) if gradients else None
-        for chunk, target, rows in _chunks(readout, targets):
-            logits = torch.mm(chunk, matrix.t()).float().add_(bias)
-            at_target = logits.gather(1, target.unsqueeze(1)).squeeze(1)
-            normaliser = torch.logsumexp(logits, dim=1)
-            token = normaliser - at_target
-            likelihood += token.sum()
-            smoothed += (
-                (1 - smoothing) * token + smoothing * (normaliser - logits.mean(dim=1))
-            ).sum()
-            if by_readout is None or by_weight is None or by_bias is None:
-                continue
-            error = logits.sub_(normaliser.unsqueeze(1)).exp_().sub_(smoothing / len(weight))
-            error.scatter_add_(
-                1, target.unsqueeze(1), error.new_full((len(target), 1), smoothing - 1)
-            )
-            by_bias += error.sum(dim=0)
-            error = error.to(readout.dtype)
-            torch.mm(error, matrix, out=by_readout[rows])
-            by_weight += torch.mm(error.t(), chunk)
+        by_readout, by_weight, by_bias = list[Tensor](), list[Tensor](), torch.zeros_like(bias)
+        for part, wanted in zip(readout.split(chunk), targets.split(chunk), strict=True):
+            errors = part.new_empty(len(part), len(weight) if gradients else 0)
+            for rows, target, error in zip(
+                part.split(block), wanted.split(block), errors.split(block), strict=True
+            ):
+                logits = torch.mm(rows, matrix.t()).float().add_(bias)
+                normaliser, probabilities = _normalised(logits)
+                token = normaliser - logits.gather(1, target.unsqueeze(1)).squeeze(1)
+                uniform = normaliser - logits.mean(dim=1)
+                likelihood += token.sum()
+                smoothed += ((1 - smoothing) * token + smoothing * uniform).sum()
+                if gradients:
+                    error.copy_(_without_target(probabilities, target, smoothing))
+                    by_bias += probabilities.sum(dim=0)
+            if gradients:
+                by_readout.append(torch.mm(errors, matrix))
+                by_weight.append(torch.mm(errors.t(), part).to(weight.dtype))
         if gradients:
-            context.save_for_backward(by_readout, by_weight, by_bias)
+            context.save_for_backward(
+                torch.cat(by_readout), sum(by_weight[1:], by_weight[0]), by_bias
+            )
         return smoothed, likelihood
 
     @staticmethod
@@ -84,8 +85,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return by_readout * scale, by_weight * scale, by_bias * scale, None, None, None
 
 
-def _chunks(readout: Tensor, targets: Tensor) -> Any:
-    size = _CHUNK if targets.device.type == "cpu" else _CHUNK_OF_A_GPU
-    for start in range(0, len(targets), size):
-        rows = slice(start, start + size)
-        yield readout[rows], targets[rows], rows
+def _normalised(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """log Σ exp of each row [N], and its softmax [N, V]."""
+    probabilities = torch.softmax(logits, dim=1)
+    # The likeliest got 1 / Σ exp(logit − largest), which never underflows.
+    return logits.amax(dim=1) - probabilities.amax(dim=1).log(), probabilities
+
+
+def _without_target(probabilities: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    """p − q, in place of p [N, V]."""
+    at_target = probabilities.new_full((len(target), 1), smoothing - 1)
+    probabilities.sub_(smoothing / probabilities.shape[1])
+    return probabilities.scatter_add_(1, target.unsqueeze(1), at_target)

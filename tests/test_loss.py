@@ -12,7 +12,8 @@ from nmt.loss import cross_entropy
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_loss_and_gradients_are_torchs(smoothing: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHUNK", 3)  # so that there are several chunks, one of them short
+    monkeypatch.setattr(module, "_CHUNK", 4)  # so that there are several, and short ones among them
+    monkeypatch.setattr(module, "_BLOCK", 3)
     torch.manual_seed(1)
     readout = torch.randn(7, 5, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(11, 5, dtype=torch.float64, requires_grad=True)
@@ -31,6 +32,22 @@ def test_loss_and_gradients_are_torchs(smoothing: float, monkeypatch: pytest.Mon
     )
     for mine, other in zip(ours_by, theirs_by, strict=True):
         assert torch.allclose(mine, other, atol=1e-5)
+
+
+def test_a_target_that_is_out_of_reach_has_its_true_loss() -> None:
+    """Its probability, e⁻²⁰⁰, is no float32."""
+    readout, weight = torch.tensor([[200.0]], requires_grad=True), torch.tensor([[0.0], [1.0]])
+    loss = cross_entropy(readout, weight, torch.zeros(2), torch.tensor([0]))
+    assert float(loss.likelihood) == 200.0
+    assert torch.autograd.grad(loss.smoothed, readout)[0].tolist() == [[1.0]]
+
+
+def test_nothing_to_predict_is_no_loss() -> None:
+    readout, weight = torch.zeros(0, 5, requires_grad=True), torch.zeros(6, 5, requires_grad=True)
+    loss = cross_entropy(readout, weight, torch.zeros(6), torch.zeros(0, dtype=torch.int64))
+    loss.smoothed.backward()
+    assert float(loss.smoothed.detach()) == 0.0
+    assert weight.grad is not None and not weight.grad.any()
 
 
 def test_no_gradient_is_made_where_none_is_asked_for() -> None:
