@@ -1,8 +1,8 @@
 """Recurrent layers: tanh-RNN, GRU and LSTM over whole sequences and one step at a time.
 
-Whole sequences go to the fused kernels of torch (oneDNN on a CPU, cuDNN on a GPU), which run only
-on unpacked, padded input. So that padding never reaches a result, the backward direction is a
-forward layer over sequences that were flipped within their own lengths.
+Whole sequences go to the fused kernels of torch (oneDNN on a CPU, cuDNN on a GPU), or to `nmt.lstm`
+where that is faster; both want unpacked, padded input. So that padding never reaches a result, the
+backward direction is a forward layer over sequences that were flipped within their own lengths.
 
     B batch, T time, I input size, H hidden size
 """
@@ -10,11 +10,12 @@ forward layer over sequences that were flipped within their own lengths.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
+from nmt import lstm
 from nmt.config import Initialisation
 from nmt.dropout import NONE, Dropout
 
@@ -24,6 +25,7 @@ State = tuple[Tensor, ...]
 """(h,) for rnn and gru, (h, c) for lstm; each [B, H]."""
 
 _UNIFORM = 0.1
+_LARGE = 1 << 20  # weights of a layer whose gradient no longer stays in a CPU's cache
 _LAYERS: dict[Cell, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 _FUSED: dict[Cell, Callable[..., Any]] = {
     "lstm": torch.lstm,
@@ -84,11 +86,20 @@ class Recurrent(nn.Module):
             after = _STEPS[self.cell](inputs, _bare(state), *weights)
             state = tuple(after) if isinstance(after, tuple | list) else (after,)
             return state[0], state
+        if self._is_large(inputs):
+            kind = torch.get_autocast_dtype("cpu")
+            return lstm.sequence(inputs, cast(tuple[Tensor, Tensor], state), weights, kind)
         first = _bare(tuple(part.unsqueeze(0) for part in state))
         outputs, *last = _FUSED[self.cell](
             inputs, first, weights, True, 1, 0.0, self.training, False, True
         )
         return outputs, tuple(part.squeeze(0) for part in last)
+
+    def _is_large(self, inputs: Tensor) -> bool:
+        """Whether `nmt.lstm` is faster than the fused kernel."""
+        size = sum(matrix.numel() for matrix in self.weights()[:2])
+        in_bf16 = inputs.is_cpu and torch.is_autocast_enabled("cpu")
+        return self.cell == "lstm" and in_bf16 and torch.is_grad_enabled() and size >= _LARGE
 
     def zero_state(self, inputs: Tensor) -> State:
         """Zeros for a batch like `inputs` [B, ...]."""
