@@ -1,8 +1,8 @@
 """A large LSTM layer over whole sequences, for training in bfloat16 on a CPU.
 
-At every step of its backward pass oneDNN's fused layer adds to a float32 gradient of the weights;
-when that outgrows the cache, moving it takes as long as the products. Here the gradients of all
-gates are kept until the end, and the weights' are one product each.
+oneDNN's fused layer pays for every step of its backward pass, the more so the larger the weights,
+as if each added to a float32 gradient that outgrows the cache. Here the gradients of all gates are
+kept until the end, and the weights' are one product each (docs/performance.md has both times).
 
     B batch, T time, I input size, H hidden size; gates in torch's order: i, f, g (cell), o
 """
