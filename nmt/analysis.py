@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from nmt.judging import Breakdown, Bucket, EvaluationSet, Line
+from nmt.judgement import Breakdown, Bucket, EvaluationSet, Line
 from nmt.scoring import Scorer, Statistics
 from nmt.seen import spoken
 from nmt.suspect import copies, reasons

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmt.judging import Breakdown, Bucket, System
+from nmt.judgement import Breakdown, Bucket, System
 from nmt.picture import CHART, COLOURS, save, svg
 from nmt.wording import counted
 

@@ -24,10 +24,10 @@ from nmt.checkpoint import Run, read_config, read_header
 from nmt.config import Settings, flat, shape
 from nmt.curves import events
 from nmt.errors import RunError
-from nmt.evaluations import Evaluation, public, stored
 from nmt.files import write_text
-from nmt.judging import METRICS, Score
+from nmt.judgement import METRICS, Score
 from nmt.manifest import Counts, Manifest
+from nmt.scoreboard import Evaluation, public, stored
 from nmt.wording import counted, duration
 
 _MARK = "<!-- written by nmt"

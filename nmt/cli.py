@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from nmt.config import TranslateSettings
     from nmt.corpus import Corpus
     from nmt.decoding import Request
-    from nmt.judge import Entry
-    from nmt.judging import Judgement
+    from nmt.evaluate import Entry
+    from nmt.judgement import Judgement
     from nmt.learning_curve import LearningCurve, Part
     from nmt.tensorboard import TensorBoardView
     from nmt.training import Training
@@ -482,8 +482,7 @@ def evaluate(
     """Score systems on a test set: BLEU, chrF, TER, perplexity; what is sure, what goes wrong. Or
     judge text by a language model: perplexity."""
     from nmt import decoding, scoring, tables, testsets
-    from nmt.comet import Comet
-    from nmt.judge import judge
+    from nmt.evaluate import judge
     from nmt.systems import sort_out, translated, write
 
     request = decoding.Request(
@@ -514,7 +513,7 @@ def evaluate(
     test = testsets.with_references(test, references or ())
     language = langs.rpartition("-")[2] if test_set and langs else ""
     scorer = scoring.Scorer(test.references, scoring.Options(lowercase, tokenize, language))
-    opinion = Comet(comet, device) if comet else None
+    opinion = scoring.Comet(comet, device) if comet else None
     entries = translated(test, named, request, console.warn, _tell_weights)
     if output:
         write(entries, output)
@@ -707,7 +706,7 @@ def info(
 
 def _keep(judgement: Judgement, entries: Sequence[Entry]) -> None:
     """What runs have scored goes into their folders, and onto their cards."""
-    from nmt import card, evaluations
+    from nmt import card, scoreboard
     from nmt.checkpoint import Run
 
     for entry, system in zip(entries, judgement.systems, strict=True):
@@ -715,10 +714,10 @@ def _keep(judgement: Judgement, entries: Sequence[Entry]) -> None:
             continue
         run = Run(entry.runs[0])
         try:
-            evaluation = evaluations.evaluation_of(
+            evaluation = scoreboard.evaluation_of(
                 judgement.test, system, entry.search, entry.weights
             )
-            evaluations.store(run, evaluation)
+            scoreboard.store(run, evaluation)
             ours = card.write(run)
         except NmtError as error:  # of somebody else's, perhaps
             console.warn(f"{error.message}: the scores are not kept")
@@ -860,7 +859,7 @@ def _judge_text(words: list[str], langs: str | None, request: Request, json: boo
     from dataclasses import replace
 
     from nmt import decoding
-    from nmt.evaluate import likelihood
+    from nmt.perplexity import likelihood
 
     run, *corpus = words
     if not corpus:

@@ -13,9 +13,9 @@ from nmt.checkpoint import Run, read_config, read_header
 from nmt.choices import Task
 from nmt.config import flat
 from nmt.curves import Column, Curves
-from nmt.evaluations import stored
-from nmt.judging import METRICS
+from nmt.judgement import METRICS
 from nmt.manifest import Manifest
+from nmt.scoreboard import stored
 
 _MILLION_BYTES = 1_000_000
 _TASKS: dict[Task, str] = {"translation": "translation", "lm": "language model"}

@@ -1,8 +1,8 @@
 """A judgement as a report: what one would put into a paper's appendix, as one HTML file, with its
 pictures beside it where a folder is asked for.
 
-This room chooses what is told and in which order. The numbers are nmt.judge's, the pictures those
-of nmt.plot, nmt.breakdown and nmt.heatmap, the looks nmt.page's.
+This room chooses what is told and in which order. The numbers are nmt.evaluate's, the pictures
+those of nmt.plot, nmt.breakdown and nmt.heatmap, the looks nmt.page's.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from nmt.card import body, compose
 from nmt.checkpoint import Run
 from nmt.curves import Curves, has_log, read
 from nmt.decoding import Request, load_channel, load_runs, make_translator
-from nmt.diff import Part, word_diff
-from nmt.judging import (
+from nmt.judgement import (
     CERTAIN,
     LOWER_IS_BETTER,
     METRICS,
@@ -51,7 +50,7 @@ from nmt.page import (
     write,
 )
 from nmt.wording import counted, signed
-from nmt.words import words
+from nmt.words import Part, word_diff, words
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -23,10 +23,10 @@ from nmt.decoding import (
 from nmt.engine import Engine
 from nmt.ensemble import ensemble_of
 from nmt.errors import SettingsError
-from nmt.evaluate import encode, perplexity, perplexity_of
+from nmt.evaluate import Entry
 from nmt.files import replacing, to_json
-from nmt.judge import Entry
-from nmt.judging import EvaluationSet
+from nmt.judgement import EvaluationSet
+from nmt.perplexity import encode, perplexity, perplexity_of
 from nmt.search import SearchOptions
 from nmt.testsets import lines_for
 

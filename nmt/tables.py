@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from nmt.diff import marked, word_diff
-from nmt.judging import (
+from nmt.judgement import (
     CERTAIN,
     METRICS,
     SUSPECTS,
@@ -19,6 +18,7 @@ from nmt.judging import (
     Score,
     System,
 )
+from nmt.words import marked, word_diff
 
 _LINES = 5  # shown of those that are worst, or differ most
 

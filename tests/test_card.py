@@ -20,9 +20,9 @@ from nmt import card
 from nmt.checkpoint import Run, read_header
 from nmt.corpus import open_corpus
 from nmt.decoding import Request as SearchRequest
-from nmt.evaluations import Evaluation, evaluation_of, public, store, stored
-from nmt.judging import EvaluationSet, Leaks, Score, System
+from nmt.judgement import EvaluationSet, Leaks, Score, System
 from nmt.recipe import Request, get_ready
+from nmt.scoreboard import Evaluation, evaluation_of, public, store, stored
 from nmt.systems import sort_out, translated
 
 Files = dict[str, tuple[Path, Path]]

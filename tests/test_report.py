@@ -13,8 +13,8 @@ import pytest
 from conftest import nmt
 from test_page import Outline
 
-from nmt.judge import Entry, judge
-from nmt.judging import EvaluationSet, Judgement
+from nmt.evaluate import Entry, judge
+from nmt.judgement import EvaluationSet, Judgement
 from nmt.page import render
 from nmt.report import choose, compose_page, write_report
 from nmt.scoring import Options, Scorer

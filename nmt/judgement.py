@@ -1,7 +1,7 @@
 """What is known of systems on a test set: plain results, for whoever shows or stores them.
 
-A `Judgement` is computed once (nmt.judge); the tables of `nmt evaluate`, its JSON and every report
-are made from it. This room computes nothing.
+A `Judgement` is computed once (nmt.evaluate); what a terminal, a program or a page shows of it is
+made from it (nmt.tables, nmt.report). This room computes nothing.
 
     N lines of the test set, counted from 0
 """

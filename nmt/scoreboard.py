@@ -1,4 +1,4 @@
-"""What a run has scored on test sets, kept in RUN/evaluations/ for its model card.
+"""A run's scoreboard: what it has scored on test sets, kept in RUN/evaluations/ for its model card.
 
 A file holds one evaluation. The same test set, searched in the same way and scored by the same
 metrics, has the same file; what other weights have scored is passed over when they are read.
@@ -19,7 +19,7 @@ import msgspec
 from nmt import __version__
 from nmt.checkpoint import Run, read_header
 from nmt.files import to_json, write_text
-from nmt.judging import EvaluationSet, Leaks, Score, System
+from nmt.judgement import EvaluationSet, Leaks, Score, System
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Evaluation:
     test_set: str  # its name
     sha256: str  # of its sentences
     sentences: int
-    scores: Mapping[str, Score]  # by keys of `nmt.judging.METRICS`
+    scores: Mapping[str, Score]  # by keys of `nmt.judgement.METRICS`
     perplexity: float | None  # per target subword
     search: str  # how it was translated: "beam 5, int8"
     weights: str  # which weights did it: the checksum of the model
