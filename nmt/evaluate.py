@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.analysis import Analysis
+from nmt.errors import RunError
 from nmt.judgement import (
     EvaluationSet,
     Judgement,
@@ -34,7 +35,7 @@ _TOKENIZED = 100  # lines that end so, from which on sacreBLEU doubts them
 
 
 @dataclass(frozen=True)
-class Entry:
+class Submission:
     """A system and what it made of the test set."""
 
     name: str
@@ -46,14 +47,10 @@ class Entry:
     search: str = ""  # how it was translated; "": elsewhere
     weights: str = ""  # by which weights of a run alone: their checksum
 
-    def seen(self) -> list[Seen]:
-        """What is known of the training text, run by run."""
-        return [seen for run in self.runs if (seen := Seen.of(run))]
-
 
 def judge(
     test: EvaluationSet,
-    entries: Sequence[Entry],
+    submissions: Sequence[Submission],
     scorer: Scorer,
     resampling: Resampling | None,
     more: Mapping[str, Sequence[Score]] | None = None,
@@ -67,89 +64,110 @@ def judge(
     Raises:
         RunError: what a run keeps of its training text is damaged.
     """
-    outputs = [entry.translations for entry in entries]
+    memories = [_Memory.of(submission) for submission in submissions]
+    outputs = [submission.translations for submission in submissions]
     scores = scorer.scores(outputs, resampling)
     for name, each in (more or {}).items():
         for known, score in zip(scores, each, strict=True):
             known[name] = score
-    counts, unknown = _frequencies(test, entries)
-    leaks = [_leaks(test, entry) for entry in entries]
+    counts, unknown = _frequencies(test, memories)
+    leaks = [_leaks(test, memory) for memory in memories]
     leaked = np.any([hit for _, hit in leaks], axis=0)
     rest = np.flatnonzero(~leaked).tolist() if leaked.any() else []
     systems = []
-    for entry, known, (leak, _) in zip(entries, scores, leaks, strict=True):
-        analysis = Analysis(test, entry.translations, scorer)
+    for submission, known, (leak, _) in zip(submissions, scores, leaks, strict=True):
+        analysis = Analysis(test, submission.translations, scorer)
         systems.append(
             System(
-                name=entry.name,
-                runs=entry.runs,
+                name=submission.name,
+                runs=submission.runs,
                 scores=known,
-                perplexity=entry.perplexity,
+                perplexity=submission.perplexity,
                 length_ratio=analysis.length_ratio,
                 lines=analysis.lines,
                 breakdowns=analysis.breakdowns(counts),
                 leaks=leak,
-                unleaked=scorer.only(rest, entry.translations) if rest else {},
+                unleaked=scorer.only(rest, submission.translations) if rest else {},
             )
         )
     return Judgement(
         test=test,
         systems=tuple(systems),
-        recipes=_recipes(entries, systems),
+        recipes=_recipes(submissions, systems),
         resampling=resampling,
         unknown=unknown,
         leaked=tuple(np.flatnonzero(leaked).tolist()),
-        notes=tuple(_notes(test, entries, scorer, leaked)),
+        notes=(*_doubts(test, submissions, scorer), *_gaps(memories, leaked)),
     )
 
 
-def _notes(
-    test: EvaluationSet, entries: Sequence[Entry], scorer: Scorer, leaked: NDArray[np.bool_]
+def _doubts(
+    test: EvaluationSet, submissions: Sequence[Submission], scorer: Scorer
 ) -> Iterator[str]:
-    """What cannot be said, or not well, and why."""
+    """What makes scores less than they seem."""
     language = test.languages[1] if test.languages else ""
     if language in _TOKENIZERS and scorer.tokenizer == "13a":
         fit = _TOKENIZERS[language]
         yield f"BLEU's tokenizer 13a cannot tell the words of {language}: --tokenize {fit} does"
-    for entry in entries:
-        if len(entry.seen()) < len(entry.runs):
+    for submission in submissions:
+        if sum(line.endswith(" .") for line in submission.translations) >= _TOKENIZED:
             yield (
-                f"{entry.name} keeps no record of its training text (an earlier nmt prepared it): "
-                "lines that it has seen, and words that it has not, are not known"
-            )
-        if sum(line.endswith(" .") for line in entry.translations) >= _TOKENIZED:
-            yield (
-                f"{entry.name}: many lines end in ' .', as if they were tokenized; "
+                f"{submission.name}: many lines end in ' .', as if they were tokenized; "
                 "sacreBLEU wants plain text"
             )
-    if leaked.all():
-        yield "every line stands in the training text: there are no scores without them"
 
 
 # --- the training text --------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Memory:
+    """What is known of a system's training text."""
+
+    name: str  # the system's
+    seen: Sequence[Seen]  # of those of its runs that tell
+    gaps: Sequence[str]  # why others do not
+
+    @classmethod
+    def of(cls, submission: Submission) -> _Memory:
+        seen, gaps = [], []
+        for run in submission.runs:
+            try:
+                seen.append(Seen.of(run))
+            except RunError as error:
+                gaps.append(error.message)
+        return cls(submission.name, seen, gaps)
+
+
+def _gaps(memories: Sequence[_Memory], leaked: NDArray[np.bool_]) -> Iterator[str]:
+    """What cannot be said of the training text, and why."""
+    for memory in memories:
+        for why in memory.gaps:
+            yield f"{why}; which lines {memory.name} has seen in training is not known"
+    if leaked.all():
+        yield "every line stands in the training text: there are no scores without them"
+
+
 def _frequencies(
-    test: EvaluationSet, entries: Sequence[Entry]
+    test: EvaluationSet, memories: Sequence[_Memory]
 ) -> tuple[list[list[int]] | None, Unknown | None]:
     """How often the words of each source stand in the training text of the first run that tells,
     and those that never do."""
-    for entry in entries:
-        for seen in entry.seen()[:1]:
+    for memory in memories:
+        for seen in memory.seen[:1]:
             lines = [spoken(line) for line in test.sources]
             counts = seen.counts(lines)
             never = tuple(
                 tuple(word for word, count in zip(*each, strict=True) if not count)
                 for each in zip(lines, counts, strict=True)
             )
-            return counts, Unknown(entry.name, never)
+            return counts, Unknown(memory.name, never)
     return None, None
 
 
-def _leaks(test: EvaluationSet, entry: Entry) -> tuple[Leaks | None, NDArray[np.bool_]]:
+def _leaks(test: EvaluationSet, memory: _Memory) -> tuple[Leaks | None, NDArray[np.bool_]]:
     """How much of the test set a system was trained on, and which lines."""
-    places = entry.seen()
-    found = [seen.find(test.sources, lines) for seen in places for lines in test.references]
+    found = [seen.find(test.sources, lines) for seen in memory.seen for lines in test.references]
     if not found:
         return None, np.zeros(len(test), bool)
     sources, targets, pairs = (
@@ -162,16 +180,16 @@ def _leaks(test: EvaluationSet, entry: Entry) -> tuple[Leaks | None, NDArray[np.
 # --- seeds --------------------------------------------------------------------------------------
 
 
-def _recipes(entries: Sequence[Entry], systems: Sequence[System]) -> tuple[Recipe, ...]:
+def _recipes(submissions: Sequence[Submission], systems: Sequence[System]) -> tuple[Recipe, ...]:
     """Those of which there are several seeds, and of each one run."""
     groups: dict[str, list[int]] = {}
-    for place, entry in enumerate(entries):
-        if entry.recipe:
-            groups.setdefault(entry.recipe, []).append(place)
+    for place, submission in enumerate(submissions):
+        if submission.recipe:
+            groups.setdefault(submission.recipe, []).append(place)
     return tuple(
         _recipe(places, systems)
         for places in groups.values()
-        if 1 < len(places) == len({entries[place].seed for place in places})
+        if 1 < len(places) == len({submissions[place].seed for place in places})
     )
 
 
