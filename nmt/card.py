@@ -25,10 +25,10 @@ from nmt.config import Settings, flat, shape
 from nmt.curves import events
 from nmt.errors import RunError
 from nmt.files import write_text
-from nmt.judgement import METRICS, Score
+from nmt.judgement import METRICS
 from nmt.manifest import Counts, Manifest
-from nmt.scoreboard import Evaluation, public, stored
-from nmt.wording import counted, duration
+from nmt.scoreboard import Evaluation, stored
+from nmt.wording import counted, duration, public
 
 _MARK = "<!-- written by nmt"
 _LITTLE = 300_000  # pairs below which rare words are hardly learned
@@ -249,13 +249,9 @@ def _scores(facts: _Facts) -> list[str]:
 
 def _score_row(evaluation: Evaluation, metrics: Sequence[str]) -> list[str]:
     found, likely = evaluation.scores, evaluation.perplexity
-    scores = [_with_margin(found[key]) if key in found else "" for key in metrics]
+    scores = [found[key].shown if key in found else "" for key in metrics]
     test = [_code(evaluation.test_set), f"{evaluation.sentences:,}"]
     return [*test, *scores, "" if likely is None else f"{likely:.2f}", evaluation.search]
-
-
-def _with_margin(score: Score) -> str:
-    return f"{score.score:.2f}" + (f" ± {score.interval.margin:.2f}" if score.interval else "")
 
 
 def _leaks(evaluation: Evaluation) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nmt import options, process
-from nmt.console import AttentionView, console, print_table
+from nmt.console import AttentionView, console, print_blocks, print_markdown, print_table
 from nmt.errors import CorpusError, NmtError, SettingsError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nmt.config import TranslateSettings
     from nmt.corpus import Corpus
     from nmt.decoding import Request
-    from nmt.evaluate import Entry
+    from nmt.evaluate import Submission
     from nmt.judgement import Judgement
     from nmt.learning_curve import LearningCurve, Part
     from nmt.tensorboard import TensorBoardView
@@ -514,24 +514,23 @@ def evaluate(
     language = langs.rpartition("-")[2] if test_set and langs else ""
     scorer = scoring.Scorer(test.references, scoring.Options(lowercase, tokenize, language))
     opinion = scoring.Comet(comet, device) if comet else None
-    entries = translated(test, named, request, console.warn, _tell_weights)
+    submissions = translated(test, named, request, console.warn, _tell_weights)
     if output:
-        write(entries, output)
-    more = (
-        {"comet": [opinion.score(test, each.translations) for each in entries]} if opinion else {}
-    )
-    resampling = scoring.resampling_for(len(test), len(entries), paired, resamples)
+        write(submissions, output)
+    more = {}
+    if opinion:
+        more["comet"] = [opinion.score(test, each.translations) for each in submissions]
+    resampling = scoring.resampling_for(len(test), len(submissions), paired, resamples)
     if resampling is None and resamples is None:
         console.warn("a large test set: give --resamples 1000 for intervals and tests")
-    judgement = judge(test, entries, scorer, resampling, more)
+    judgement = judge(test, submissions, scorer, resampling, more)
     for note in judgement.notes:
         console.warn(note)
-    _keep(judgement, entries)
+    _keep(judgement, submissions)
     if json:
         _print_json(tables.as_record(judgement, details))
-    for table in tables.tables(judgement, details) if not json else ():
-        print(f"\n{table.title}\n" if table.title else "", end="")
-        print_table(table.rows, table.header, sys.stdout)
+    else:
+        print_blocks(tables.in_terminal(judgement, details), sys.stdout)
     if report:
         from nmt.report import look, write_report
 
@@ -673,21 +672,19 @@ def diagnose(
 def info(
     runs: options.RunFolders,
     plot: options.Curves = None,
-    card: options.Card = False,
     json: options.AsJson = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Say what a model is: data, training, scores, settings, curves; compare several."""
+    """Show a model's card (scores, use, limits, data, training, settings) and its curves; compare
+    several models."""
+    from nmt.card import body, compose
+    from nmt.checkpoint import Run, names_of
     from nmt.curves import has_log, read
-    from nmt.info import by_name, describe, table
+    from nmt.info import describe, table
     from nmt.plot import chart, draw
 
-    if card:
-        _refuse_more_than_a_card(runs, plot, json)
-        _show_card(runs[0])
-        return
-    named = by_name(runs)
+    named = {name: path for path, name in names_of(runs).items()}
     if plot:
         draw({name: read(path) for name, path in named.items()}, plot)
         console.say(f"drawn: {plot}")
@@ -699,23 +696,26 @@ def info(
         _print_json(facts if others else only)
         return
     curves = {name: read(path) for name, path in named.items() if has_log(path)}
-    print_table(table(facts, curves), ("", "", *facts) if others else (), sys.stdout)
+    if others or not Run(runs[0]).model.is_file():
+        print_table(table(facts, curves), ("", "", *facts) if others else (), sys.stdout)
+    else:
+        print_markdown(body(compose(Run(runs[0]))), sys.stdout)
     for each in curves.values() if not others else ():
         print("", chart(each, shutil.get_terminal_size().columns), sep="\n")
 
 
-def _keep(judgement: Judgement, entries: Sequence[Entry]) -> None:
+def _keep(judgement: Judgement, submissions: Sequence[Submission]) -> None:
     """What runs have scored goes into their folders, and onto their cards."""
     from nmt import card, scoreboard
     from nmt.checkpoint import Run
 
-    for entry, system in zip(entries, judgement.systems, strict=True):
-        if not entry.search or len(entry.runs) > 1:
+    for submission, system in zip(submissions, judgement.systems, strict=True):
+        if not submission.search or len(submission.runs) > 1:
             continue
-        run = Run(entry.runs[0])
+        run = Run(submission.runs[0])
         try:
             evaluation = scoreboard.evaluation_of(
-                judgement.test, system, entry.search, entry.weights
+                judgement.test, system, submission.search, submission.weights
             )
             scoreboard.store(run, evaluation)
             ours = card.write(run)
@@ -724,29 +724,6 @@ def _keep(judgement: Judgement, entries: Sequence[Entry]) -> None:
         else:
             if not ours:
                 console.warn(f"{run.card}: was not written by nmt, and stays as it is")
-
-
-def _refuse_more_than_a_card(runs: list[Path], plot: Path | None, json: bool) -> None:
-    if len(runs) > 1:
-        raise SettingsError(f"--card shows one run, and there are {len(runs)}", "name one")
-    for option, given in (("--plot", plot is not None), ("--json", json)):
-        if given:
-            raise SettingsError(f"--card and {option} share one place", "leave one of them out")
-
-
-def _show_card(run: Path) -> None:
-    """Set for a terminal; elsewhere as it stands in RUN/README.md."""
-    from nmt.card import body, compose
-    from nmt.checkpoint import Run
-
-    text = compose(Run(run))
-    if not sys.stdout.isatty():
-        print(text, end="")
-        return
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    Console().print(Markdown(body(text)))
 
 
 def _watch(training: Training, board: TensorBoardView | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,6 @@ _SECTIONS = ("model", "data", "training", "scores", "settings")
 
 Facts = Mapping[str, Mapping[str, Any]]
 """By section, then by name."""
-
-
-def by_name(paths: Sequence[Path]) -> dict[str, Path]:
-    """Runs by the names of their folders, or by the paths as given where those are not unique."""
-    paths = list(dict.fromkeys(paths))
-    names = [path.resolve().name for path in paths]
-    unique = len(set(names)) == len(names)
-    return {name if unique else str(path): path for name, path in zip(names, paths, strict=True)}
 
 
 def describe(path: Path) -> dict[str, dict[str, Any]]:

@@ -114,9 +114,6 @@ Curves = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Draw the training curves: .png, .svg or .pdf."),
 ]
-Card = Annotated[
-    bool, typer.Option("--card", help="The model card instead: RUN/README.md, made anew.")
-]
 
 # --- translating: what is read and written ------------------------------------------------------
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -83,12 +82,3 @@ def stored(run: Run) -> list[Evaluation]:
         (each for each in found if each.weights == weights),
         key=lambda each: (each.test_set, each.search, each.file),
     )
-
-
-def public(name: str) -> str:
-    """A corpus's name without the folders it lies in; a name on a hub stays whole."""
-    prefix, name = ("hf:", name[3:]) if name.startswith("hf:") else ("", name)
-    if prefix and re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[^:/\\]+)?", name):
-        return prefix + name
-    files = (re.split(r"[/\\]", part.rstrip("/\\"))[-1] for part in name.split(" + "))
-    return prefix + " + ".join(files)

@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 from nmt.corpus import Corpus, read_lines
 from nmt.errors import CorpusError, SettingsError
 from nmt.judgement import EvaluationSet
-from nmt.scoreboard import public
+from nmt.wording import public
 
 
 def own(corpus: Corpus) -> EvaluationSet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import io
 import json
 import re
 import shutil
@@ -18,12 +19,14 @@ from huggingface_hub import ModelCard
 
 from nmt import card
 from nmt.checkpoint import Run, read_header
+from nmt.console import print_markdown
 from nmt.corpus import open_corpus
 from nmt.decoding import Request as SearchRequest
 from nmt.judgement import EvaluationSet, Leaks, Score, System
 from nmt.recipe import Request, get_ready
-from nmt.scoreboard import Evaluation, evaluation_of, public, store, stored
+from nmt.scoreboard import Evaluation, evaluation_of, store, stored
 from nmt.systems import sort_out, translated
+from nmt.wording import public
 
 Files = dict[str, tuple[Path, Path]]
 
@@ -193,10 +196,8 @@ def test_a_training_that_starts_over_forgets_the_scores(toy: Files, tmp_path: Pa
 
 
 def test_info_tells_the_scores(copied: Run) -> None:
-    evaluation = an_evaluation(copied)
-    store(copied, evaluation)
-    shown = nmt("info", copied.path).out.decode()
-    assert f"{evaluation.test_set} ({evaluation.search}), BLEU" in shown
+    store(copied, an_evaluation(copied))
+    assert "| 31.25 |" in nmt("info", copied.path).out.decode()
     facts = json.loads(nmt("info", copied.path, "--json").out)
     assert 31.25 in facts["scores"].values()
 
@@ -215,13 +216,21 @@ def test_scores_are_of_the_weights_that_translated(copied: Run, toy: Files) -> N
 
 
 def test_info_shows_it(copied: Run) -> None:
-    shown = nmt("info", copied.path, "--card")
+    shown = nmt("info", copied.path)
     assert shown.code == 0
-    assert shown.out == copied.card.read_bytes()
-    assert nmt("info", copied.path, copied.path, "--card").code == 1
-    assert nmt("info", copied.path, "--card", "--json").code == 1
+    head, _, card = copied.card.read_text(encoding="utf-8").partition("\n---\n")
+    assert card.strip() in shown.out.decode() and head not in shown.out.decode()
     copied.model.unlink()
-    assert "no weights in it yet" in nmt("info", copied.path, "--card").err
+    assert "no weights yet" in nmt("info", copied.path).out.decode()
+
+
+def test_a_terminal_has_it_set(copied: Run) -> None:
+    copied.notes.write_text("*fun* \x1b[31m\n", encoding="utf-8")
+    sheet = io.StringIO()
+    sheet.isatty = lambda: True  # type: ignore[method-assign]
+    print_markdown(card.body(card.compose(copied)), sheet)
+    assert "## Scores" not in sheet.getvalue() and "Scores" in sheet.getvalue()
+    assert r"\x1b[31m" in sheet.getvalue()
 
 
 def test_a_language_model_has_a_card(tmp_path: Path, toy: Files) -> None:

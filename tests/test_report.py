@@ -13,7 +13,7 @@ import pytest
 from conftest import nmt
 from test_page import Outline
 
-from nmt.evaluate import Entry, judge
+from nmt.evaluate import Submission, judge
 from nmt.judgement import EvaluationSet, Judgement
 from nmt.page import render
 from nmt.report import choose, compose_page, write_report
@@ -34,8 +34,8 @@ HOSTILE = [
 
 def judged(sources: Sequence[str], *translations: Sequence[str], name: str = "test") -> Judgement:
     test = EvaluationSet(name, ("xx", "yy"), tuple(sources), (tuple(sources),))
-    entries = [Entry(f"system {at}", lines) for at, lines in enumerate(translations)]
-    return judge(test, entries, Scorer(test.references, Options()), None, {})
+    submissions = [Submission(f"system {at}", lines) for at, lines in enumerate(translations)]
+    return judge(test, submissions, Scorer(test.references, Options()), None, {})
 
 
 def test_text_that_means_harm_is_text() -> None:
