@@ -464,6 +464,7 @@ def evaluate(
     comet: options.CometModel = None,
     details: options.Details = False,
     report: options.Report = None,
+    attention: options.AttentionLines = None,
     output: options.Output = None,
     json: options.AsJson = False,
     ensemble: options.Ensemble = None,
@@ -483,6 +484,8 @@ def evaluate(
     judge text by a language model: perplexity."""
     from nmt import decoding, scoring, tables, testsets
     from nmt.evaluate import judge
+    from nmt.files import refuse_unwritable
+    from nmt.report import look, page_at, some_lines, write_report
     from nmt.systems import sort_out, translated, write
 
     request = decoding.Request(
@@ -511,6 +514,12 @@ def evaluate(
     else:
         test = testsets.own(_corpus(named.corpus, langs))
     test = testsets.with_references(test, references or ())
+    rows = _rows_of(attention, report, len(test))
+    if output:
+        several = len(named.systems) + len(named.files) > 1
+        refuse_unwritable(output / "translations" if several else output)
+    if report:
+        refuse_unwritable(page_at(report))
     language = langs.rpartition("-")[2] if test_set and langs else ""
     scorer = scoring.Scorer(test.references, scoring.Options(lowercase, tokenize, language))
     opinion = scoring.Comet(comet, device) if comet else None
@@ -532,10 +541,10 @@ def evaluate(
     else:
         print_blocks(tables.in_terminal(judgement, details), sys.stdout)
     if report:
-        from nmt.report import look, write_report
-
-        page = write_report(judgement, report, look(judgement, request))
-        console.say(f"report: {page}")
+        looked = look(judgement, request, rows or some_lines(judgement))
+        for row in set(rows) - {each.row for each in looked}:
+            console.warn(f"line {row + 1}: {judgement.systems[0].name} has no attention to show")
+        console.say(f"report: {write_report(judgement, report, looked)}")
 
 
 @app.command()
@@ -702,6 +711,21 @@ def info(
         print_markdown(body(compose(Run(runs[0]))), sys.stdout)
     for each in curves.values() if not others else ():
         print("", chart(each, shutil.get_terminal_size().columns), sep="\n")
+
+
+def _rows_of(attention: str | None, report: Path | None, lines: int) -> list[int]:
+    """The lines of --attention, from 0."""
+    if attention is None:
+        return []
+    if report is None:
+        raise SettingsError("--attention is about a report", "give --report too")
+    numbers = _numbers(attention, "--attention")
+    if max(numbers) > lines:
+        raise SettingsError(
+            f"--attention {max(numbers)}: the test set has {lines} lines",
+            f"name lines up to {lines}",
+        )
+    return [number - 1 for number in dict.fromkeys(numbers)]
 
 
 def _keep(judgement: Judgement, submissions: Sequence[Submission]) -> None:

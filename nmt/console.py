@@ -108,7 +108,7 @@ def print_table(rows: Iterable[Sequence[str]], header: Sequence[str], file: Any)
     columns = list(zip(*([visible(cell) for cell in row] for row in rows), strict=True))
     heads = [_lines(cell) for cell in header] or [""] * len(columns)
     for head, cells in zip(heads, columns or [()] * len(heads), strict=True):
-        longest = max(map(len, cells), default=0)
+        longest = max(map(len, (*cells, *head.split("\n"))))
         grid.add_column(Text(head), overflow="fold", min_width=min(longest, _SHORT))
     for row in zip(*columns, strict=True):
         grid.add_row(*map(Text, row))

@@ -384,6 +384,15 @@ Report = Annotated[
         "into DIR the pictures as files too.",
     ),
 ]
+AttentionLines = Annotated[
+    str | None,
+    typer.Option(
+        "--attention",
+        metavar="N,N,...",
+        help="Of --report: the lines of the test set whose attention it shows.  [default: a dozen "
+        "from the worst to the best]",
+    ),
+]
 Details = Annotated[
     bool,
     typer.Option(

@@ -7,6 +7,7 @@ those of nmt.plot, nmt.breakdown and nmt.heatmap, the looks nmt.page's.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,6 +49,12 @@ _DIFFERENT = 200  # ... of two
 _LOOKED_AT = 12  # ... with their attention
 _WORDS = 30  # of a source whose attention still fits a page
 _CHARACTERS = 1_000  # shown of a line
+_SUFFIXES = (".png", ".svg")  # of pictures in a folder
+_OURS = re.compile(r"attention-\d+|training|scores-by-group")  # their names
+
+
+Draw = Callable[[Path], object]
+"""Draws a picture into a file."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Looked:
     attention: Sequence[Attention]
 
 
-def choose(judgement: Judgement) -> list[int]:
+def some_lines(judgement: Judgement) -> list[int]:
     """Lines whose attention is worth a look: from the worst to the best by chrF, not too long."""
     lines = judgement.systems[0].lines
     fit = [
@@ -70,15 +77,16 @@ def choose(judgement: Judgement) -> list[int]:
     return [fit[round(at * (len(fit) - 1) / max(1, count - 1))] for at in range(count)]
 
 
-def look(judgement: Judgement, request: Request) -> list[Looked]:
+def look(judgement: Judgement, request: Request, rows: Sequence[int]) -> list[Looked]:
     """Where the first system looked, if it is a run or an ensemble whose models have attention.
 
     Lines of which it has another translation, out of a file, are left out.
 
     Args:
         request: how the systems searched.
+        rows: the lines that are asked for.
     """
-    runs, rows = judgement.systems[0].runs, choose(judgement)
+    runs = judgement.systems[0].runs
     if not runs or not rows:
         return []
     asked = replace(request, runs=runs, format="jsonl", mean=request.mean if runs[1:] else None)
@@ -93,6 +101,11 @@ def look(judgement: Judgement, request: Request) -> list[Looked]:
     ]
 
 
+def page_at(place: Path) -> Path:
+    """Where the page goes: a file that ends in .html is itself, all else is a folder."""
+    return place if place.suffix.lower() in (".html", ".htm") else place / "index.html"
+
+
 def write_report(judgement: Judgement, place: Path, attention: Sequence[Looked] = ()) -> Path:
     """Write the report, and into a folder its pictures too; the path of the page.
 
@@ -100,25 +113,27 @@ def write_report(judgement: Judgement, place: Path, attention: Sequence[Looked] 
         place: a file that ends in .html, or a folder.
         attention: of the first system.
     """
-    page = compose_page(judgement, attention)
-    if place.suffix.lower() in (".html", ".htm"):
-        write(page, place)
-        return place
-    for name, draw in _pictures(judgement, attention).items():
-        for suffix in (".png", ".svg"):
-            draw(place / "pictures" / f"{name}{suffix}")
-    write(page, place / "index.html")
-    return place / "index.html"
+    page = page_at(place)
+    write(compose_page(judgement, attention), page)
+    if page != place:
+        _write_pictures(_pictures(judgement, attention), place / "pictures")
+    return page
 
 
-def _pictures(
-    judgement: Judgement, attention: Sequence[Looked]
-) -> dict[str, Callable[[Path], object]]:
+def _write_pictures(pictures: Mapping[str, Draw], folder: Path) -> None:
+    """Into a folder, from which those go that an earlier report has left there."""
+    for name, draw in pictures.items():
+        for suffix in _SUFFIXES:
+            draw(folder / f"{name}{suffix}")
+    for file in folder.iterdir():
+        if file.suffix in _SUFFIXES and _OURS.fullmatch(file.stem) and file.stem not in pictures:
+            file.unlink()
+
+
+def _pictures(judgement: Judgement, attention: Sequence[Looked]) -> dict[str, Draw]:
     """What draws each picture, by its name."""
     curves, systems = _curves(judgement), judgement.systems
-    pictures: dict[str, Callable[[Path], object]] = {
-        "scores-by-group": lambda path: breakdown.draw(systems, path)
-    }
+    pictures: dict[str, Draw] = {"scores-by-group": lambda path: breakdown.draw(systems, path)}
     if curves:
         pictures["training"] = lambda path: plot.draw(curves, path)
     for each in attention:

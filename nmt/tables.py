@@ -28,9 +28,9 @@ _COLUMNS = (("bleu", "chrf", "ter", "comet", "perplexity", "length"), ("chrf++",
 
 _HEADINGS = METRICS | {"perplexity": "perplexity", "length": "length"}
 _UNITS: Mapping[Breakdown, str] = {
-    "source length": "words of the source",
-    "rarest word": "times in training",
-    "chrF": "chrF of the line",
+    "source length": "words of\nthe source",
+    "rarest word": "times in\ntraining",
+    "chrF": "chrF of\nthe line",
 }
 _TITLES: Mapping[Breakdown, str] = {
     "source length": "Scores by the number of words of the source.",
@@ -217,6 +217,8 @@ def groups(judgement: Judgement, kind: Breakdown) -> Table:
     systems = judgement.systems
     header, columns = [_UNITS[kind]], [[bucket.label for bucket in systems[0].breakdowns[kind]]]
     for title, cell in _OF_GROUP.items():
+        if title == "length" and len(systems) > 1:
+            continue  # room for the scores
         shared = title == "lines" and kind != "chrF"  # the source's, whoever translates
         for system in systems[:1] if shared else systems:
             alone = shared or len(systems) == 1
