@@ -171,11 +171,11 @@ def _front_matter(facts: _Facts) -> str:
     lines += _items("language", [code.partition("_")[0] for code in known])
     lines += ['library_name: "nmt"', f'pipeline_tag: "{tag}"']
     lines += _items("tags", [tag, "recurrent", facts.settings.model.cell])
-    metrics = [metric for evaluation in facts.evaluations for metric in evaluation.scores]
+    metrics = [metric for each in facts.evaluations for metric in _values(each)]
     lines += _items("metrics", list(dict.fromkeys(metrics)))
     if metrics:
         lines += ["model-index:", f'- name: "nmt-{"-".join(known) or "model"}"', "  results:"]
-        lines += [line for each in facts.evaluations for line in _index(each)]
+        lines += [line for each in facts.evaluations for line in _index(each, tag)]
     return "\n".join([*lines, "---"])
 
 
@@ -183,17 +183,24 @@ def _items(key: str, values: Sequence[str]) -> list[str]:
     return [f"{key}:", *(f"- {json.dumps(value)}" for value in values)] if values else []
 
 
-def _index(evaluation: Evaluation) -> list[str]:
+def _values(evaluation: Evaluation) -> dict[str, float]:
+    """What the hub is told; of a language model its perplexity."""
+    if evaluation.perplexity_per_word is not None and evaluation.perplexity is not None:
+        return {"perplexity": evaluation.perplexity}
+    return {metric: score.score for metric, score in evaluation.scores.items()}
+
+
+def _index(evaluation: Evaluation, task: str) -> list[str]:
     """An evaluation as an entry of the hub's model index."""
     name = json.dumps(evaluation.test_set)
-    lines = ["  - task:", '      type: "translation"', "    dataset:"]
+    lines = ["  - task:", f'      type: "{task}"', "    dataset:"]
     lines += [f"      name: {name}", f"      type: {name}", "    metrics:"]
-    for metric, each in evaluation.scores.items():
+    for metric, value in _values(evaluation).items():
         lines += [
             f"    - type: {json.dumps(metric)}",
             f"      name: {json.dumps(METRICS.get(metric, metric))}",
         ]
-        lines += [f"      value: {each.score:.2f}"]
+        lines += [f"      value: {value:.2f}"]
     return lines
 
 
@@ -218,6 +225,7 @@ def _scores(facts: _Facts) -> list[str]:
     if facts.evaluations:
         metrics = [key for key in METRICS if any(key in e.scores for e in facts.evaluations)]
         header = ("test set", "sentences", *(METRICS[key] for key in metrics), "perplexity")
+        last = "search" if facts.translates else "per word"
         rows = [_score_row(each, metrics) for each in facts.evaluations]
         signatures = dict.fromkeys(
             f"{METRICS.get(key, key)} {_code(score.signature)}"
@@ -225,9 +233,12 @@ def _scores(facts: _Facts) -> list[str]:
             for key, score in each.scores.items()
         )
         blocks += [
-            _table((*header, "search"), rows),
+            _table((*header, last), rows),
             "± spans 95% of bootstrap resamples. Perplexity is per target subword. Signatures: "
-            f"{'; '.join(signatures)}.",
+            f"{'; '.join(signatures)}."
+            if facts.translates
+            else "Perplexity is per subword, the end of each line included, and per word or "
+            "punctuation mark, in which models of other subwords can be compared.",
         ]
         leaks = [
             _leaks(each)
@@ -251,7 +262,9 @@ def _score_row(evaluation: Evaluation, metrics: Sequence[str]) -> list[str]:
     found, likely = evaluation.scores, evaluation.perplexity
     scores = [found[key].shown if key in found else "" for key in metrics]
     test = [_code(evaluation.test_set), f"{evaluation.sentences:,}"]
-    return [*test, *scores, "" if likely is None else f"{likely:.2f}", evaluation.search]
+    per_word = evaluation.perplexity_per_word
+    last = evaluation.search if per_word is None else f"{per_word:.2f}"
+    return [*test, *scores, "" if likely is None else f"{likely:.2f}", last]
 
 
 def _leaks(evaluation: Evaluation) -> str:

@@ -23,6 +23,7 @@ from nmt.errors import CorpusError, NmtError, SettingsError
 
 if TYPE_CHECKING:
     from nmt.channel import NoisyChannel
+    from nmt.checkpoint import Run
     from nmt.choices import DeviceName, Task
     from nmt.config import TranslateSettings
     from nmt.corpus import Corpus
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from nmt.evaluate import Submission
     from nmt.judgement import Judgement
     from nmt.learning_curve import LearningCurve, Part
+    from nmt.scoreboard import Evaluation
     from nmt.tensorboard import TensorBoardView
     from nmt.training import Training
     from nmt.translate import Translator
@@ -729,25 +731,27 @@ def _rows_of(attention: str | None, report: Path | None, lines: int) -> list[int
 
 
 def _keep(judgement: Judgement, submissions: Sequence[Submission]) -> None:
-    """What runs have scored goes into their folders, and onto their cards."""
-    from nmt import card, scoreboard
+    """What runs have translated and scored goes into their folders, and onto their cards."""
     from nmt.checkpoint import Run
+    from nmt.scoreboard import evaluation_of
 
-    for submission, system in zip(submissions, judgement.systems, strict=True):
-        if not submission.search or len(submission.runs) > 1:
-            continue
-        run = Run(submission.runs[0])
-        try:
-            evaluation = scoreboard.evaluation_of(
-                judgement.test, system, submission.search, submission.weights
-            )
-            scoreboard.store(run, evaluation)
-            ours = card.write(run)
-        except NmtError as error:  # of somebody else's, perhaps
-            console.warn(f"{error.message}: the scores are not kept")
-        else:
-            if not ours:
-                console.warn(f"{run.card}: was not written by nmt, and stays as it is")
+    for each, system in zip(submissions, judgement.systems, strict=True):
+        if each.search and len(each.runs) == 1:
+            found = evaluation_of(judgement.test, system, each.search, each.weights)
+            _keep_one(Run(each.runs[0]), found)
+
+
+def _keep_one(run: Run, evaluation: Evaluation) -> None:
+    from nmt import card, scoreboard
+
+    try:
+        scoreboard.store(run, evaluation)
+        ours = card.write(run)
+    except NmtError as error:  # of somebody else's, perhaps
+        console.warn(f"{error.message}: the scores are not kept")
+    else:
+        if not ours:
+            console.warn(f"{run.card}: was not written by nmt, and stays as it is")
 
 
 def _watch(training: Training, board: TensorBoardView | None = None) -> None:
@@ -860,18 +864,24 @@ def _judge_text(words: list[str], langs: str | None, request: Request, json: boo
     from dataclasses import replace
 
     from nmt import decoding
+    from nmt.checkpoint import read_header
     from nmt.perplexity import likelihood
+    from nmt.scoreboard import evaluation_of_text
+    from nmt.wording import public
 
     run, *corpus = words
     if not corpus:
         raise typer.BadParameter("give RUN TEXT...")
     (trained,) = decoding.load_runs(replace(request, runs=[Path(run)]), task="lm")
-    lines = [pair.target for pair in _corpus(corpus, langs, "lm").pairs()]
+    weights = read_header(trained.run.model).checksum
+    text = _corpus(corpus, langs, "lm")
+    lines = [pair.target for pair in text.pairs()]
     if not lines:
         raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
     found = likelihood(trained.model, lines, trained.vocabulary.target)
     if found.lines < len(lines):
         console.warn(f"{len(lines) - found.lines} blank lines are left out")
+    _keep_one(trained.run, evaluation_of_text(public(text.name), lines, found, weights))
     if json:
         _print_json(found.as_record())
     else:

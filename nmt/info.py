@@ -83,11 +83,15 @@ def _scores(run: Run) -> dict[str, Any]:
 def _evaluations(run: Run) -> dict[str, Any]:
     """What its weights have scored on test sets."""
     found = stored(run) if run.model.is_file() else []
-    return {
-        f"{each.test_set} ({each.search}), {METRICS.get(key, key)}": score.score
-        for each in found
-        for key, score in each.scores.items()
-    }
+    scores: dict[str, Any] = {}
+    for each in found:
+        searched = f" ({each.search})" if each.search else ""
+        known = {METRICS.get(key, key): score.score for key, score in each.scores.items()}
+        known |= {"perplexity": each.perplexity, "perplexity per word": each.perplexity_per_word}
+        for metric, value in known.items():
+            if value is not None:
+                scores[f"{each.test_set}{searched}, {metric}"] = value
+    return scores
 
 
 def table(runs: Mapping[str, Facts], curves: Mapping[str, Curves]) -> list[tuple[str, ...]]:

@@ -10,8 +10,9 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import msgspec
 
@@ -19,6 +20,7 @@ from nmt import __version__
 from nmt.checkpoint import Run, read_header
 from nmt.files import to_json, write_text
 from nmt.judgement import EvaluationSet, Leaks, Score, System
+from nmt.perplexity import Likelihood
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +32,10 @@ class Evaluation:
     sentences: int
     scores: Mapping[str, Score]  # by keys of `nmt.judgement.METRICS`
     perplexity: float | None  # per target subword
-    search: str  # how it was translated: "beam 5, int8"
+    search: str  # how it was translated: "beam 5, int8"; "" by a language model
     weights: str  # which weights did it: the checksum of the model
     date: str  # 2026-11-21
+    perplexity_per_word: float | None = None  # of a language model
     leaks: Leaks | None = None
     unleaked: Mapping[str, float] = field(default_factory=dict)  # scores without leaked lines
     nmt: str = __version__
@@ -51,12 +54,12 @@ def evaluation_of(test: EvaluationSet, system: System, search: str, weights: str
     Args:
         weights: those that translated; while a training goes on the run may have others by now.
     """
-    text = json.dumps((test.sources, test.references))
+    scores = {key: replace(score, p_value=None) for key, score in system.scores.items()}
     return Evaluation(
         test_set=test.name,
-        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        sha256=_sha256((test.sources, test.references)),
         sentences=len(test),
-        scores=system.scores,
+        scores=scores,  # what they are beside other systems is no fact about the run
         perplexity=system.perplexity,
         search=search,
         weights=weights,
@@ -66,19 +69,56 @@ def evaluation_of(test: EvaluationSet, system: System, search: str, weights: str
     )
 
 
+def evaluation_of_text(
+    name: str, lines: Sequence[str], found: Likelihood, weights: str
+) -> Evaluation:
+    """What is kept of a language model's evaluation."""
+    return Evaluation(
+        test_set=name,
+        sha256=_sha256(lines),
+        sentences=found.lines,
+        scores={},
+        perplexity=found.perplexity,
+        search="",
+        weights=weights,
+        date=time.strftime("%Y-%m-%d"),
+        perplexity_per_word=found.perplexity_per_word,
+    )
+
+
+def _sha256(text: object) -> str:
+    return hashlib.sha256(json.dumps(text).encode()).hexdigest()
+
+
 def store(run: Run, evaluation: Evaluation) -> None:
-    """Keep an evaluation, in the place of the one it repeats."""
-    write_text(run.evaluations / evaluation.file, to_json(asdict(evaluation), 2) + "\n")
+    """Keep an evaluation, in the place of the one it repeats; intervals that were not computed this
+    time stay where the score is the same."""
+    file = run.evaluations / evaluation.file
+    before = _read(file)
+    if before and before.weights == evaluation.weights:
+        old = before.scores
+        scores = {
+            key: replace(score, interval=score.interval or old[key].interval)
+            if key in old and old[key].score == score.score
+            else score
+            for key, score in evaluation.scores.items()
+        }
+        evaluation = replace(evaluation, scores=scores)
+    write_text(file, to_json(asdict(evaluation), 2) + "\n")
 
 
 def stored(run: Run) -> list[Evaluation]:
     """Those of the weights that the run has now, in order of their test sets' names."""
-    found = []
-    for file in run.evaluations.glob("*.json"):
-        with contextlib.suppress(OSError, ValueError, msgspec.ValidationError):
-            found.append(msgspec.convert(json.loads(file.read_text("utf-8")), Evaluation))
     weights = read_header(run.model).checksum
+    found = filter(None, map(_read, run.evaluations.glob("*.json")))
     return sorted(
         (each for each in found if each.weights == weights),
         key=lambda each: (each.test_set, each.search, each.file),
     )
+
+
+def _read(file: Path) -> Evaluation | None:
+    """None where there is none, or something else."""
+    with contextlib.suppress(OSError, ValueError, msgspec.ValidationError):
+        return msgspec.convert(json.loads(file.read_text("utf-8")), Evaluation)
+    return None

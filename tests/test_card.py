@@ -22,7 +22,7 @@ from nmt.checkpoint import Run, read_header
 from nmt.console import print_markdown
 from nmt.corpus import open_corpus
 from nmt.decoding import Request as SearchRequest
-from nmt.judgement import EvaluationSet, Leaks, Score, System
+from nmt.judgement import EvaluationSet, Interval, Leaks, Score, System
 from nmt.recipe import Request, get_ready
 from nmt.scoreboard import Evaluation, evaluation_of, store, stored
 from nmt.systems import sort_out, translated
@@ -140,6 +140,20 @@ def test_an_evaluation_is_kept_and_takes_the_place_of_the_same_one(copied: Run) 
     assert "No test set has been scored" not in text
 
 
+def test_intervals_stay_when_none_are_computed(copied: Run) -> None:
+    """--resamples 0 says the same of the same scores, and nothing of how sure they are."""
+    plain = an_evaluation(copied)
+    sure = {
+        key: replace(score, interval=Interval(31.0, 1.5)) for key, score in plain.scores.items()
+    }
+    keep(copied, replace(plain, scores=sure))
+    keep(copied, plain)
+    assert "31.25 ±1.50" in copied.card.read_text(encoding="utf-8")
+    keep(copied, replace(plain, scores=plain.scores | {"bleu": Score(32.0, "nrefs:1|case:mixed")}))
+    text = copied.card.read_text(encoding="utf-8")
+    assert "| 32.00 | 40.00 ±1.50 |" in text
+
+
 def test_scores_of_other_weights_are_not_told(copied: Run) -> None:
     keep(copied, replace(an_evaluation(copied), weights="another"))
     assert "31.25" not in copied.card.read_text(encoding="utf-8")
@@ -243,3 +257,13 @@ def test_a_language_model_has_a_card(tmp_path: Path, toy: Files) -> None:
     assert "nmt sample RUN" in text
     assert "translat" not in text.partition("## Settings")[0]
     assert read_by_the_hub(text).pipeline_tag == "text-generation"
+    scored = nmt("evaluate", out, toy["test"][1], "--json")
+    assert scored.code == 0, scored.err
+    found = json.loads(scored.out)
+    text = (out / "README.md").read_text(encoding="utf-8")
+    told = f"{found['perplexity']:.2f} | {found['perplexity_per_word']:.2f}"
+    assert f"| `test.yy` | {found['sentences']} | {told} |" in text
+    (result,) = read_by_the_hub(text).eval_results
+    assert (result.task_type, result.metric_type) == ("text-generation", "perplexity")
+    facts = json.loads(nmt("info", out, "--json").out)["scores"]
+    assert facts["test.yy, perplexity per word"] == found["perplexity_per_word"]
