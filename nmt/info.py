@@ -86,8 +86,10 @@ def _evaluations(run: Run) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     for each in found:
         searched = f" ({each.search})" if each.search else ""
-        known = {METRICS.get(key, key): score.score for key, score in each.scores.items()}
-        known |= {"perplexity": each.perplexity, "perplexity per word": each.perplexity_per_word}
+        known = {METRICS.get(key, key): score.score for key, score in each.scores.items()} | {
+            "perplexity": each.perplexity,
+            "perplexity per word": each.perplexity_per_word,
+        }
         for metric, value in known.items():
             if value is not None:
                 scores[f"{each.test_set}{searched}, {metric}"] = value

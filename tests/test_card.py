@@ -149,7 +149,7 @@ def test_intervals_stay_when_none_are_computed(copied: Run) -> None:
     keep(copied, replace(plain, scores=sure))
     keep(copied, plain)
     assert "31.25 ±1.50" in copied.card.read_text(encoding="utf-8")
-    keep(copied, replace(plain, scores=plain.scores | {"bleu": Score(32.0, "nrefs:1|case:mixed")}))
+    keep(copied, replace(plain, scores={**plain.scores, "bleu": Score(32.0, "nrefs:1|case:mixed")}))
     text = copied.card.read_text(encoding="utf-8")
     assert "| 32.00 | 40.00 ±1.50 |" in text
 
