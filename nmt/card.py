@@ -224,22 +224,10 @@ def _scores(facts: _Facts) -> list[str]:
     blocks = []
     if facts.evaluations:
         metrics = [key for key in METRICS if any(key in e.scores for e in facts.evaluations)]
-        header = ("test set", "sentences", *(METRICS[key] for key in metrics), "perplexity")
+        header = ("test set", "lines", *(METRICS[key] for key in metrics), "perplexity")
         last = "search" if facts.translates else "per word"
         rows = [_score_row(each, metrics) for each in facts.evaluations]
-        signatures = dict.fromkeys(
-            f"{METRICS.get(key, key)} {_code(score.signature)}"
-            for each in facts.evaluations
-            for key, score in each.scores.items()
-        )
-        blocks += [
-            _table((*header, last), rows),
-            "± spans 95% of bootstrap resamples. Perplexity is per target subword. Signatures: "
-            f"{'; '.join(signatures)}."
-            if facts.translates
-            else "Perplexity is per subword, the end of each line included, and per word or "
-            "punctuation mark, in which models of other subwords can be compared.",
-        ]
+        blocks += [_table((*header, last), rows), *_reading(facts)]
         leaks = [
             _leaks(each)
             for each in facts.evaluations
@@ -256,6 +244,24 @@ def _scores(facts: _Facts) -> list[str]:
             f"chose the weights (those of step {step:,}): {quality}perplexity {likely:.2f}."
         )
     return blocks or ["None yet."]
+
+
+def _reading(facts: _Facts) -> list[str]:
+    """What the numbers of the table mean."""
+    if not facts.translates:
+        return [
+            "Perplexity is per subword, the end of each line included, and per word or punctuation "
+            "mark, by which models of other subwords can be compared."
+        ]
+    signatures = dict.fromkeys(
+        f"{METRICS.get(key, key)} {_code(score.signature)}".replace("\\|", "|")  # in no table
+        for each in facts.evaluations
+        for key, score in each.scores.items()
+    )
+    return [
+        "± spans 95% of bootstrap resamples. Perplexity is per target subword. Signatures:",
+        _list(signatures),
+    ]
 
 
 def _score_row(evaluation: Evaluation, metrics: Sequence[str]) -> list[str]:

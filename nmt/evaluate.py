@@ -135,7 +135,7 @@ class _Memory:
             try:
                 seen.append(Seen.of(run))
             except RunError as error:
-                gaps.append(error.message)
+                gaps.append(error.message.replace(str(run), run.resolve().name))
         return cls(submission.name, seen, gaps)
 
 

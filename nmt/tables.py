@@ -199,12 +199,13 @@ def unknown_words(judgement: Judgement) -> list[Block]:
     if unknown is None:
         return []
     some = list(dict.fromkeys(visible(word) for line in unknown.words for word in line))
-    named = f": {', '.join(some[:_WORDS])}{' …' * (len(some) > _WORDS)}" if some else ""
+    named = f": {', '.join(some[:_WORDS])}" if some else ""
+    end = " …" if len(some) > _WORDS else "."
     lines = counted(unknown.lines, "source line")
     return [
         Prose(
             f"{counted(unknown.count, 'word')} of {lines} never stand in the training text of "
-            f"{visible(unknown.run)}{named}."
+            f"{visible(unknown.run)}{named}{end}"
         )
     ]
 

@@ -136,7 +136,7 @@ def test_an_evaluation_is_kept_and_takes_the_place_of_the_same_one(copied: Run) 
     row = "| `test.xx + test.yy` | 100 | 31.25 | 40.00 | 2.50 | beam 5, int8 |"
     assert row in text
     assert "20.00" not in text
-    assert "BLEU `nrefs:1\\|case:mixed`" in text
+    assert "- BLEU `nrefs:1|case:mixed`" in text
     assert "No test set has been scored" not in text
 
 
