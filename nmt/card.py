@@ -227,13 +227,13 @@ def _scores(facts: _Facts) -> list[str]:
         header = ("test set", "lines", *(METRICS[key] for key in metrics), "perplexity")
         last = "search" if facts.translates else "per word"
         rows = [_score_row(each, metrics) for each in facts.evaluations]
-        blocks += [_table((*header, last), rows), *_reading(facts)]
+        blocks.append(_table((*header, last), rows))
         leaks = [
             _leaks(each)
             for each in facts.evaluations
             if each.leaks and (each.leaks.sources or each.leaks.targets)
         ]
-        blocks += [_list(leaks)] if leaks else []
+        blocks += [*([_list(leaks)] if leaks else []), *_reading(facts)]
     if {"bleu", "perplexity", "step"} <= facts.about.keys():
         bleu, likely, step = (facts.about[key] for key in ("bleu", "perplexity", "step"))
         quality = (

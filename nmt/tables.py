@@ -189,7 +189,7 @@ def leaks(judgement: Judgement) -> list[Block]:
 def _leak_counts(leaks: Leaks | None) -> tuple[str, str, str]:
     """Unknown for a file, and for a run of an earlier version."""
     if leaks is None:
-        return "", "", ""
+        return "–", "–", "–"
     return f"{leaks.sources:,}", f"{leaks.targets:,}", f"{leaks.pairs:,}"
 
 
