@@ -221,29 +221,33 @@ def _summary(facts: _Facts) -> str:
 
 
 def _scores(facts: _Facts) -> list[str]:
-    blocks = []
-    if facts.evaluations:
-        metrics = [key for key in METRICS if any(key in e.scores for e in facts.evaluations)]
-        header = ("test set", "lines", *(METRICS[key] for key in metrics), "perplexity")
-        last = "search" if facts.translates else "per word"
-        rows = [_score_row(each, metrics) for each in facts.evaluations]
-        blocks.append(_table((*header, last), rows))
-        leaks = [
-            _leaks(each)
-            for each in facts.evaluations
-            if each.leaks and (each.leaks.sources or each.leaks.targets)
-        ]
-        blocks += [*([_list(leaks)] if leaks else []), *_reading(facts)]
-    if {"bleu", "perplexity", "step"} <= facts.about.keys():
-        bleu, likely, step = (facts.about[key] for key in ("bleu", "perplexity", "step"))
-        quality = (
-            "" if bleu is None or math.isnan(bleu) else f"BLEU {bleu:.1f} with greedy search, "
-        )
-        blocks.append(
-            f"On {counted(facts.manifest.valid.kept, f'validation {facts.manifest.unit}')}, which "
-            f"chose the weights (those of step {step:,}): {quality}perplexity {likely:.2f}."
-        )
-    return blocks or ["None yet."]
+    return [*_on_test_sets(facts), *_on_validation(facts)] or ["None yet."]
+
+
+def _on_test_sets(facts: _Facts) -> list[str]:
+    if not facts.evaluations:
+        return []
+    metrics = [key for key in METRICS if any(key in e.scores for e in facts.evaluations)]
+    last = "search" if facts.translates else "per word"
+    header = ("test set", "lines", *(METRICS[key] for key in metrics), "perplexity", last)
+    rows = [_score_row(each, metrics) for each in facts.evaluations]
+    leaks = [
+        _leaks(each)
+        for each in facts.evaluations
+        if each.leaks and (each.leaks.sources or each.leaks.targets)
+    ]
+    return [_table(header, rows), *([_list(leaks)] if leaks else []), *_reading(facts)]
+
+
+def _on_validation(facts: _Facts) -> list[str]:
+    if not {"bleu", "perplexity", "step"} <= facts.about.keys():
+        return []
+    bleu, likely, step = (facts.about[key] for key in ("bleu", "perplexity", "step"))
+    quality = "" if bleu is None or math.isnan(bleu) else f"BLEU {bleu:.1f} with greedy search, "
+    return [
+        f"On {counted(facts.manifest.valid.kept, f'validation {facts.manifest.unit}')}, which "
+        f"chose the weights (those of step {step:,}): {quality}perplexity {likely:.2f}."
+    ]
 
 
 def _reading(facts: _Facts) -> list[str]:
