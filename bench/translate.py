@@ -41,7 +41,7 @@ from watch import Cost, cost
 from work import Task, write_lines
 
 from nmt.console import print_table
-from nmt.evaluate import bleu
+from nmt.scoring import bleu
 
 PHRASEBOOK = HERE.parent / "data" / "phrasebook"
 BEAMS = (5, 1)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from nmt.judging import Breakdown, Bucket, EvaluationSet, Line
+from nmt.judgement import Breakdown, Bucket, EvaluationSet, Line
 from nmt.scoring import Scorer, Statistics
 from nmt.seen import spoken
 from nmt.suspect import copies, reasons
@@ -22,7 +22,7 @@ _FEW = 4  # words of a translation below which that may be another way to say it
 _TELLING = 4  # letters of a word that two lines share by more than chance
 
 Groups = Mapping[str, Sequence[int]]
-"""Lines by what they have in common; every line stands in one group."""
+"""Lines by what they have in common; every line stands in one of the groups."""
 
 _LENGTHS = (1, 6, 11, 16, 21, 31, 41, 61)  # words; the first of each group
 _COUNTS = (0, 1, 2, 5, 10, 100, 1_000, 10_000)
@@ -73,6 +73,8 @@ class Analysis:
         )
 
     def _bucket(self, label: str, rows: Sequence[int]) -> Bucket:
+        if not rows:
+            return Bucket(label, (), math.nan, math.nan, math.nan)
         bleu = self._bleu.score(rows)
         chrf = float(self._chrf.score(rows).score)
         return Bucket(label, tuple(rows), float(bleu.score), chrf, _ratio(bleu))
@@ -107,7 +109,7 @@ def by_rarest_word(counts: Sequence[Sequence[int]]) -> Groups:
 
 
 def by_chrf(scores: Sequence[float]) -> Groups:
-    """By the score of the line."""
+    """By the score of the line: the same groups for every system, whether there are any or not."""
     names = [f"{low}-{low + 20}" for low in _CHRFS]
     places = [min(int(score) // 20, len(names) - 1) for score in scores]
     return _in_order(names, places)
@@ -120,7 +122,8 @@ def _grouped(values: Sequence[int], starts: Sequence[int], below: str) -> Groups
         below: the name of the group of what is below the first start.
     """
     names = [below, *(_range(*ends) for ends in pairwise(starts)), f"{starts[-1]:,}+"]
-    return _in_order(names, [bisect_right(starts, value) for value in values])
+    found = _in_order(names, [bisect_right(starts, value) for value in values])
+    return {name: rows for name, rows in found.items() if rows}
 
 
 def _range(start: int, end: int) -> str:
@@ -128,8 +131,8 @@ def _range(start: int, end: int) -> str:
 
 
 def _in_order(names: Sequence[str], places: Sequence[int]) -> Groups:
-    """The rows of each name; names of no row are left out."""
+    """The rows of each name."""
     found: dict[str, list[int]] = {name: [] for name in names}
     for row, place in enumerate(places):
         found[names[place]].append(row)
-    return {name: rows for name, rows in found.items() if rows}
+    return found

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmt.judging import Breakdown, Bucket, System
+from nmt.judgement import Breakdown, Bucket, System
 from nmt.picture import CHART, COLOURS, save, svg
-from nmt.wording import counted
+from nmt.wording import counted, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def _picture(systems: Sequence[System]) -> Figure:
         _draw_panel(axes, [system.breakdowns[kind] for system in systems])
     if len(systems) > 1:
         handles = figure.axes[0].get_lines()[: 2 * len(systems) : 2]
-        names = [_shortened(system.name) for system in systems]
+        names = [shortened(system.name) for system in systems]
         figure.legend(handles, names, loc="outside upper left", ncols=3)
     return figure
 
@@ -69,7 +69,3 @@ def _draw_panel(axes: Axes, systems: Sequence[Sequence[Bucket]]) -> None:
     axes.set_xlim(-0.4, len(places) - 0.6)
     axes.set_ylim(0, max(1.0, 1.08 * axes.dataLim.ymax))
     axes.tick_params(axis="x", length=0)
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= 30 else f"{name[:14]} … {name[-13:]}"

@@ -24,11 +24,11 @@ from nmt.checkpoint import Run, read_config, read_header
 from nmt.config import Settings, flat, shape
 from nmt.curves import events
 from nmt.errors import RunError
-from nmt.evaluations import Evaluation, public, stored
 from nmt.files import write_text
-from nmt.judging import METRICS, Score
+from nmt.judgement import METRICS
 from nmt.manifest import Counts, Manifest
-from nmt.wording import counted, duration
+from nmt.scoreboard import Evaluation, stored
+from nmt.wording import counted, duration, public
 
 _MARK = "<!-- written by nmt"
 _LITTLE = 300_000  # pairs below which rare words are hardly learned
@@ -171,11 +171,11 @@ def _front_matter(facts: _Facts) -> str:
     lines += _items("language", [code.partition("_")[0] for code in known])
     lines += ['library_name: "nmt"', f'pipeline_tag: "{tag}"']
     lines += _items("tags", [tag, "recurrent", facts.settings.model.cell])
-    metrics = [metric for evaluation in facts.evaluations for metric in evaluation.scores]
+    metrics = [metric for each in facts.evaluations for metric in _values(each)]
     lines += _items("metrics", list(dict.fromkeys(metrics)))
     if metrics:
         lines += ["model-index:", f'- name: "nmt-{"-".join(known) or "model"}"', "  results:"]
-        lines += [line for each in facts.evaluations for line in _index(each)]
+        lines += [line for each in facts.evaluations for line in _index(each, tag)]
     return "\n".join([*lines, "---"])
 
 
@@ -183,17 +183,24 @@ def _items(key: str, values: Sequence[str]) -> list[str]:
     return [f"{key}:", *(f"- {json.dumps(value)}" for value in values)] if values else []
 
 
-def _index(evaluation: Evaluation) -> list[str]:
+def _values(evaluation: Evaluation) -> dict[str, float]:
+    """What the hub is told; of a language model its perplexity."""
+    if evaluation.perplexity_per_word is not None and evaluation.perplexity is not None:
+        return {"perplexity": evaluation.perplexity}
+    return {metric: score.score for metric, score in evaluation.scores.items()}
+
+
+def _index(evaluation: Evaluation, task: str) -> list[str]:
     """An evaluation as an entry of the hub's model index."""
     name = json.dumps(evaluation.test_set)
-    lines = ["  - task:", '      type: "translation"', "    dataset:"]
+    lines = ["  - task:", f'      type: "{task}"', "    dataset:"]
     lines += [f"      name: {name}", f"      type: {name}", "    metrics:"]
-    for metric, each in evaluation.scores.items():
+    for metric, value in _values(evaluation).items():
         lines += [
             f"    - type: {json.dumps(metric)}",
             f"      name: {json.dumps(METRICS.get(metric, metric))}",
         ]
-        lines += [f"      value: {each.score:.2f}"]
+        lines += [f"      value: {value:.2f}"]
     return lines
 
 
@@ -214,48 +221,60 @@ def _summary(facts: _Facts) -> str:
 
 
 def _scores(facts: _Facts) -> list[str]:
-    blocks = []
-    if facts.evaluations:
-        metrics = [key for key in METRICS if any(key in e.scores for e in facts.evaluations)]
-        header = ("test set", "sentences", *(METRICS[key] for key in metrics), "perplexity")
-        rows = [_score_row(each, metrics) for each in facts.evaluations]
-        signatures = dict.fromkeys(
-            f"{METRICS.get(key, key)} {_code(score.signature)}"
-            for each in facts.evaluations
-            for key, score in each.scores.items()
-        )
-        blocks += [
-            _table((*header, "search"), rows),
-            "± spans 95% of bootstrap resamples. Perplexity is per target subword. Signatures: "
-            f"{'; '.join(signatures)}.",
+    return [*_on_test_sets(facts), *_on_validation(facts)] or ["None yet."]
+
+
+def _on_test_sets(facts: _Facts) -> list[str]:
+    if not facts.evaluations:
+        return []
+    metrics = [key for key in METRICS if any(key in e.scores for e in facts.evaluations)]
+    last = "search" if facts.translates else "per word"
+    header = ("test set", "lines", *(METRICS[key] for key in metrics), "perplexity", last)
+    rows = [_score_row(each, metrics) for each in facts.evaluations]
+    leaks = [
+        _leaks(each)
+        for each in facts.evaluations
+        if each.leaks and (each.leaks.sources or each.leaks.targets)
+    ]
+    return [_table(header, rows), *([_list(leaks)] if leaks else []), *_reading(facts)]
+
+
+def _on_validation(facts: _Facts) -> list[str]:
+    if not {"bleu", "perplexity", "step"} <= facts.about.keys():
+        return []
+    bleu, likely, step = (facts.about[key] for key in ("bleu", "perplexity", "step"))
+    quality = "" if bleu is None or math.isnan(bleu) else f"BLEU {bleu:.1f} with greedy search, "
+    return [
+        f"On {counted(facts.manifest.valid.kept, f'validation {facts.manifest.unit}')}, which "
+        f"chose the weights (those of step {step:,}): {quality}perplexity {likely:.2f}."
+    ]
+
+
+def _reading(facts: _Facts) -> list[str]:
+    """What the numbers of the table mean."""
+    if not facts.translates:
+        return [
+            "Perplexity is per subword, the end of each line included, and per word or punctuation "
+            "mark, by which models of other subwords can be compared."
         ]
-        leaks = [
-            _leaks(each)
-            for each in facts.evaluations
-            if each.leaks and (each.leaks.sources or each.leaks.targets)
-        ]
-        blocks += [_list(leaks)] if leaks else []
-    if {"bleu", "perplexity", "step"} <= facts.about.keys():
-        bleu, likely, step = (facts.about[key] for key in ("bleu", "perplexity", "step"))
-        quality = (
-            "" if bleu is None or math.isnan(bleu) else f"BLEU {bleu:.1f} with greedy search, "
-        )
-        blocks.append(
-            f"On {counted(facts.manifest.valid.kept, f'validation {facts.manifest.unit}')}, which "
-            f"chose the weights (those of step {step:,}): {quality}perplexity {likely:.2f}."
-        )
-    return blocks or ["None yet."]
+    signatures = dict.fromkeys(
+        f"{METRICS.get(key, key)} {_code(score.signature)}".replace("\\|", "|")  # in no table
+        for each in facts.evaluations
+        for key, score in each.scores.items()
+    )
+    return [
+        "± spans 95% of bootstrap resamples. Perplexity is per target subword. Signatures:",
+        _list(signatures),
+    ]
 
 
 def _score_row(evaluation: Evaluation, metrics: Sequence[str]) -> list[str]:
     found, likely = evaluation.scores, evaluation.perplexity
-    scores = [_with_margin(found[key]) if key in found else "" for key in metrics]
+    scores = [found[key].shown if key in found else "" for key in metrics]
     test = [_code(evaluation.test_set), f"{evaluation.sentences:,}"]
-    return [*test, *scores, "" if likely is None else f"{likely:.2f}", evaluation.search]
-
-
-def _with_margin(score: Score) -> str:
-    return f"{score.score:.2f}" + (f" ± {score.interval.margin:.2f}" if score.interval else "")
+    per_word = evaluation.perplexity_per_word
+    last = evaluation.search if per_word is None else f"{per_word:.2f}"
+    return [*test, *scores, "" if likely is None else f"{likely:.2f}", last]
 
 
 def _leaks(evaluation: Evaluation) -> str:

@@ -25,7 +25,7 @@ import math
 import shutil
 import tomllib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,13 @@ class Run:
         for folder in (self.weights, self.incidents, self.evaluations):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def names_of(runs: Iterable[Path]) -> dict[Path, str]:
+    """What to call runs: the names of their folders, or the paths as given where those are not
+    unique."""
+    names = {run: run.resolve().name for run in runs}
+    return names if len(set(names.values())) == len(names) else {run: str(run) for run in names}
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,20 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nmt import options, process
-from nmt.console import AttentionView, console, print_table
+from nmt.console import AttentionView, console, print_blocks, print_markdown, print_table
 from nmt.errors import CorpusError, NmtError, SettingsError
 
 if TYPE_CHECKING:
     from nmt.channel import NoisyChannel
+    from nmt.checkpoint import Run
     from nmt.choices import DeviceName, Task
     from nmt.config import TranslateSettings
     from nmt.corpus import Corpus
     from nmt.decoding import Request
-    from nmt.judge import Entry
-    from nmt.judging import Judgement
+    from nmt.evaluate import Submission
+    from nmt.judgement import Judgement
     from nmt.learning_curve import LearningCurve, Part
+    from nmt.scoreboard import Evaluation
     from nmt.tensorboard import TensorBoardView
     from nmt.training import Training
     from nmt.translate import Translator
@@ -464,6 +466,7 @@ def evaluate(
     comet: options.CometModel = None,
     details: options.Details = False,
     report: options.Report = None,
+    attention: options.AttentionLines = None,
     output: options.Output = None,
     json: options.AsJson = False,
     ensemble: options.Ensemble = None,
@@ -482,8 +485,9 @@ def evaluate(
     """Score systems on a test set: BLEU, chrF, TER, perplexity; what is sure, what goes wrong. Or
     judge text by a language model: perplexity."""
     from nmt import decoding, scoring, tables, testsets
-    from nmt.comet import Comet
-    from nmt.judge import judge
+    from nmt.evaluate import judge
+    from nmt.files import refuse_unwritable
+    from nmt.report import look, page_at, some_lines, write_report
     from nmt.systems import sort_out, translated, write
 
     request = decoding.Request(
@@ -512,32 +516,37 @@ def evaluate(
     else:
         test = testsets.own(_corpus(named.corpus, langs))
     test = testsets.with_references(test, references or ())
+    rows = _rows_of(attention, report, len(test))
+    if output:
+        several = len(named.systems) + len(named.files) > 1
+        refuse_unwritable(output / "translations" if several else output)
+    if report:
+        refuse_unwritable(page_at(report))
     language = langs.rpartition("-")[2] if test_set and langs else ""
     scorer = scoring.Scorer(test.references, scoring.Options(lowercase, tokenize, language))
-    opinion = Comet(comet, device) if comet else None
-    entries = translated(test, named, request, console.warn, _tell_weights)
+    opinion = scoring.Comet(comet, device) if comet else None
+    submissions = translated(test, named, request, console.warn, _tell_weights)
     if output:
-        write(entries, output)
-    more = (
-        {"comet": [opinion.score(test, each.translations) for each in entries]} if opinion else {}
-    )
-    resampling = scoring.resampling_for(len(test), len(entries), paired, resamples)
+        write(submissions, output)
+    more = {}
+    if opinion:
+        more["comet"] = [opinion.score(test, each.translations) for each in submissions]
+    resampling = scoring.resampling_for(len(test), len(submissions), paired, resamples)
     if resampling is None and resamples is None:
         console.warn("a large test set: give --resamples 1000 for intervals and tests")
-    judgement = judge(test, entries, scorer, resampling, more)
+    judgement = judge(test, submissions, scorer, resampling, more)
     for note in judgement.notes:
         console.warn(note)
-    _keep(judgement, entries)
+    _keep(judgement, submissions)
     if json:
         _print_json(tables.as_record(judgement, details))
-    for table in tables.tables(judgement, details) if not json else ():
-        print(f"\n{table.title}\n" if table.title else "", end="")
-        print_table(table.rows, table.header, sys.stdout)
+    else:
+        print_blocks(tables.in_terminal(judgement, details), sys.stdout)
     if report:
-        from nmt.report import look, write_report
-
-        page = write_report(judgement, report, look(judgement, request))
-        console.say(f"report: {page}")
+        looked = look(judgement, request, rows or some_lines(judgement))
+        for row in set(rows) - {each.row for each in looked}:
+            console.warn(f"line {row + 1}: {judgement.systems[0].name} has no attention to show")
+        console.say(f"report: {write_report(judgement, report, looked)}")
 
 
 @app.command()
@@ -674,21 +683,19 @@ def diagnose(
 def info(
     runs: options.RunFolders,
     plot: options.Curves = None,
-    card: options.Card = False,
     json: options.AsJson = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Say what a model is: data, training, scores, settings, curves; compare several."""
+    """Show a model's card (scores, use, limits, data, training, settings) and its curves; compare
+    several models."""
+    from nmt.card import body, compose
+    from nmt.checkpoint import Run, names_of
     from nmt.curves import has_log, read
-    from nmt.info import by_name, describe, table
+    from nmt.info import describe, table
     from nmt.plot import chart, draw
 
-    if card:
-        _refuse_more_than_a_card(runs, plot, json)
-        _show_card(runs[0])
-        return
-    named = by_name(runs)
+    named = {name: path for path, name in names_of(runs).items()}
     if plot:
         draw({name: read(path) for name, path in named.items()}, plot)
         console.say(f"drawn: {plot}")
@@ -700,54 +707,51 @@ def info(
         _print_json(facts if others else only)
         return
     curves = {name: read(path) for name, path in named.items() if has_log(path)}
-    print_table(table(facts, curves), ("", "", *facts) if others else (), sys.stdout)
+    if others or not Run(runs[0]).model.is_file():
+        print_table(table(facts, curves), ("", "", *facts) if others else (), sys.stdout)
+    else:
+        print_markdown(body(compose(Run(runs[0]))), sys.stdout)
     for each in curves.values() if not others else ():
         print("", chart(each, shutil.get_terminal_size().columns), sep="\n")
 
 
-def _keep(judgement: Judgement, entries: Sequence[Entry]) -> None:
-    """What runs have scored goes into their folders, and onto their cards."""
-    from nmt import card, evaluations
+def _rows_of(attention: str | None, report: Path | None, lines: int) -> list[int]:
+    """The lines of --attention, from 0."""
+    if attention is None:
+        return []
+    if report is None:
+        raise SettingsError("--attention is about a report", "give --report too")
+    numbers = _numbers(attention, "--attention")
+    if max(numbers) > lines:
+        raise SettingsError(
+            f"--attention {max(numbers)}: the test set has {lines} lines",
+            f"name lines up to {lines}",
+        )
+    return [number - 1 for number in dict.fromkeys(numbers)]
+
+
+def _keep(judgement: Judgement, submissions: Sequence[Submission]) -> None:
+    """What runs have translated and scored goes into their folders, and onto their cards."""
     from nmt.checkpoint import Run
+    from nmt.scoreboard import evaluation_of
 
-    for entry, system in zip(entries, judgement.systems, strict=True):
-        if not entry.search or len(entry.runs) > 1:
-            continue
-        run = Run(entry.runs[0])
-        try:
-            evaluation = evaluations.evaluation_of(
-                judgement.test, system, entry.search, entry.weights
-            )
-            evaluations.store(run, evaluation)
-            ours = card.write(run)
-        except NmtError as error:  # of somebody else's, perhaps
-            console.warn(f"{error.message}: the scores are not kept")
-        else:
-            if not ours:
-                console.warn(f"{run.card}: was not written by nmt, and stays as it is")
+    for each, system in zip(submissions, judgement.systems, strict=True):
+        if each.search and len(each.runs) == 1:
+            found = evaluation_of(judgement.test, system, each.search, each.weights)
+            _keep_one(Run(each.runs[0]), found)
 
 
-def _refuse_more_than_a_card(runs: list[Path], plot: Path | None, json: bool) -> None:
-    if len(runs) > 1:
-        raise SettingsError(f"--card shows one run, and there are {len(runs)}", "name one")
-    for option, given in (("--plot", plot is not None), ("--json", json)):
-        if given:
-            raise SettingsError(f"--card and {option} share one place", "leave one of them out")
+def _keep_one(run: Run, evaluation: Evaluation) -> None:
+    from nmt import card, scoreboard
 
-
-def _show_card(run: Path) -> None:
-    """Set for a terminal; elsewhere as it stands in RUN/README.md."""
-    from nmt.card import body, compose
-    from nmt.checkpoint import Run
-
-    text = compose(Run(run))
-    if not sys.stdout.isatty():
-        print(text, end="")
-        return
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    Console().print(Markdown(body(text)))
+    try:
+        scoreboard.store(run, evaluation)
+        ours = card.write(run)
+    except NmtError as error:  # of somebody else's, perhaps
+        console.warn(f"{error.message}: the scores are not kept")
+    else:
+        if not ours:
+            console.warn(f"{run.card}: was not written by nmt, and stays as it is")
 
 
 def _watch(training: Training, board: TensorBoardView | None = None) -> None:
@@ -860,18 +864,24 @@ def _judge_text(words: list[str], langs: str | None, request: Request, json: boo
     from dataclasses import replace
 
     from nmt import decoding
-    from nmt.evaluate import likelihood
+    from nmt.checkpoint import read_header
+    from nmt.perplexity import likelihood
+    from nmt.scoreboard import evaluation_of_text
+    from nmt.wording import public
 
     run, *corpus = words
     if not corpus:
         raise typer.BadParameter("give RUN TEXT...")
     (trained,) = decoding.load_runs(replace(request, runs=[Path(run)]), task="lm")
-    lines = [pair.target for pair in _corpus(corpus, langs, "lm").pairs()]
+    weights = read_header(trained.run.model).checksum
+    text = _corpus(corpus, langs, "lm")
+    lines = [pair.target for pair in text.pairs()]
     if not lines:
         raise CorpusError(f"{' '.join(corpus)}: there is nothing in it to score")
     found = likelihood(trained.model, lines, trained.vocabulary.target)
     if found.lines < len(lines):
         console.warn(f"{len(lines) - found.lines} blank lines are left out")
+    _keep_one(trained.run, evaluation_of_text(public(text.name), lines, found, weights))
     if json:
         _print_json(found.as_record())
     else:

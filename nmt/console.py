@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.wording import duration
+from nmt.wording import duration, visible
 
 if TYPE_CHECKING:
     from rich.console import Console as Rich
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from nmt.config import TrainSettings
     from nmt.events import Event, Finished, Incident, Stepped, Validated
     from nmt.manifest import Manifest
+    from nmt.page import Block
     from nmt.prepare import Working
     from nmt.recipe import Ready
     from nmt.translate import Translation
 
 _PLAIN_EVERY = 15.0  # seconds between two plain progress lines
 _PICTURES = 50  # of attention
-_CONTROLS = dict.fromkeys((*range(32), *range(0x7F, 0xA0)), " ")
+_WIDE = 10_000  # columns where there is no terminal
+_SHORT = 16  # characters of a cell that a narrow terminal does not break
 
 
 class Console:
@@ -71,10 +73,12 @@ class Console:
         return sys.stderr.isatty() and not self.quiet
 
     def _print(self, text: str) -> None:
+        from rich.text import Text
+
         if self._unheard:
             return
         try:
-            _stderr().print(text, markup=False, soft_wrap=True, highlight=False)
+            _stderr().print(Text(_lines(text)), soft_wrap=True)
         except BrokenPipeError:  # nobody listens: no reason to stop working
             self._unheard = True
 
@@ -95,24 +99,62 @@ def _stderr() -> Rich:
 
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str], file: Any) -> None:
-    """A table without lines: readable by people, `cut` and `awk`."""
-    from rich.console import Console as Rich
+    """A table without lines: readable by people, `cut` and `awk`. On a terminal long cells go on
+    below, short ones stay whole; a cell of the header may have several lines."""
     from rich.table import Table
     from rich.text import Text
 
     grid = Table(box=None, show_header=bool(header), pad_edge=False)
-    rows = [list(row) for row in rows]
-    for number in range(len(rows[0]) if rows else len(header)):
-        grid.add_column(Text(_printable(header[number])) if header else "", overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(_printable(cell)) for cell in row))
-    width = None if file.isatty() else 10_000
-    Rich(file=file, width=width, color_system=None, soft_wrap=True).print(grid)
+    columns = list(zip(*([visible(cell) for cell in row] for row in rows), strict=True))
+    heads = [_lines(cell) for cell in header] or [""] * len(columns)
+    for head, cells in zip(heads, columns or [()] * len(heads), strict=True):
+        longest = max(map(len, (*cells, *head.split("\n"))))
+        grid.add_column(Text(head), overflow="fold", min_width=min(longest, _SHORT))
+    for row in zip(*columns, strict=True):
+        grid.add_row(*map(Text, row))
+    _sheet(file).print(grid, soft_wrap=True)
 
 
-def _printable(text: str) -> str:
-    """Without the control characters of a stranger's text, which a terminal would obey."""
-    return text.translate(_CONTROLS)
+def print_blocks(blocks: Iterable[Block], file: Any) -> None:
+    """Prose, tables and entries of a page (nmt.page), as a terminal shows them."""
+    from rich.text import Text
+
+    from nmt.page import Entry, Prose, Table
+
+    sheet = _sheet(file)
+    for number, block in enumerate(blocks):
+        if number:
+            sheet.print()
+        if isinstance(block, Table):
+            sheet.print(Text(visible(block.caption)))
+            print_table(block.rows, block.header, file)
+        elif isinstance(block, Entry):
+            sheet.print(Text(visible(block.title)))
+            print_table(block.lines, (), file)
+        elif isinstance(block, Prose):
+            sheet.print(Text(visible(block.text)))
+
+
+def print_markdown(text: str, file: Any) -> None:
+    """Set on a terminal; elsewhere as it is."""
+    from rich.markdown import Markdown
+
+    if file.isatty():
+        _sheet(file).print(Markdown(_lines(text)))
+    else:
+        print(_lines(text), end="", file=file)
+
+
+def _sheet(file: Any) -> Rich:
+    """Paper of the terminal's width; of any width where there is none."""
+    from rich.console import Console as Rich
+
+    return Rich(file=file, width=None if file.isatty() else _WIDE, color_system=None)
+
+
+def _lines(text: str) -> str:
+    """Visible, line by line."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 # --- preparation and training -------------------------------------------------------------------
@@ -301,8 +343,10 @@ class TrainingView:
         )
 
     def _line(self, text: str) -> None:
+        from rich.text import Text
+
         if self._bar:
-            self._bar.console.print(text, markup=False, highlight=False)
+            self._bar.console.print(Text(_lines(text)))
         else:
             self.console.say(text)
 

@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from nmt.batches import grouped
 from nmt.decoder import Decoder
-from nmt.evaluate import likelihoods
 from nmt.model import Seq2Seq
+from nmt.perplexity import likelihoods
 from nmt.subwords import BOS, EOS, Ids
 
 Side = Literal["source", "target"]

@@ -28,10 +28,11 @@ from nmt.curves import Curves, has_log
 from nmt.device import Device
 from nmt.distributed import ALONE
 from nmt.errors import CorpusError, RunError
-from nmt.evaluate import Encoded, bleu, encode
 from nmt.events import Stepped
+from nmt.perplexity import Encoded, encode
 from nmt.reach import Reach
 from nmt.recipe import Request, opened, training_data
+from nmt.scoring import bleu
 from nmt.search import SearchOptions
 from nmt.translate import Translator
 

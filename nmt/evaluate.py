@@ -1,149 +1,211 @@
-"""How good a model is while it is trained: perplexity, and BLEU of its translations. All that is to
-be said of one that is finished: nmt.judge."""
+"""Judges systems that have translated a test set: scores, how sure they are, where they go wrong,
+and what of the test set the training text holds.
+
+    N lines
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
 
-import torch
-from sacrebleu.metrics.bleu import BLEU
+import numpy as np
+from numpy.typing import NDArray
 
-from nmt.batches import Batch, grouped
-from nmt.clean import is_blank
-from nmt.corpus import Pair
-from nmt.decoder import Decoder
-from nmt.device import autocast
-from nmt.loss import Loss, cross_entropy
-from nmt.subwords import Ids, Subwords, Vocabulary
-from nmt.words import words
+from nmt.analysis import Analysis
+from nmt.errors import RunError
+from nmt.judgement import (
+    EvaluationSet,
+    Judgement,
+    Leaks,
+    Recipe,
+    Resampling,
+    Score,
+    Spread,
+    System,
+    Unknown,
+)
+from nmt.scoring import Scorer
+from nmt.seen import Seen, spoken
 
-_TOKENS = 2_000  # target subwords whose perplexity is computed together
-
-
-def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
-    """sacreBLEU's BLEU with its defaults."""
-    return float(BLEU().corpus_score(list(hypotheses), [list(references)]).score)
-
-
-def batch_loss(model: Decoder, batch: Batch, smoothing: float) -> Loss:
-    """The summed loss of a batch's target tokens: the output layer sees no padding."""
-    readout = model.readout(batch.source, batch.source_lengths, batch.target_in)
-    return cross_entropy(
-        readout.flatten(0, 1).index_select(0, batch.predicted),
-        model.output.weight,
-        model.output.bias,
-        batch.target_out.flatten().index_select(0, batch.predicted),
-        smoothing,
-    )
-
-
-def perplexity(model: Decoder, batches: Iterable[Batch], precision: str = "fp32") -> float:
-    """exp of the mean −log p of the target subwords, EOS included, by a model in eval mode."""
-    found = likelihoods(model, batches, precision)
-    return perplexity_of(sum(loss for loss, _ in found), sum(tokens for _, tokens in found))
-
-
-@torch.inference_mode()
-def likelihoods(
-    model: Decoder, batches: Iterable[Batch], precision: str = "fp32"
-) -> list[tuple[float, int]]:
-    """Summed −log p, and the number of target subwords, of each batch."""
-    device = next(model.parameters()).device
-    found = []
-    for batch in batches:
-        with autocast(device, precision):
-            loss = batch_loss(model, batch.to(device), 0.0)
-        found.append((float(loss.likelihood), batch.tokens))
-    return found
-
-
-def perplexity_of(likelihood: float, tokens: int) -> float:
-    """exp(summed −log p / tokens); inf rather than an overflow, nan for no tokens."""
-    if not tokens:
-        return math.nan
-    mean = likelihood / tokens
-    return math.exp(mean) if mean < 700 else math.inf
+_TOKENIZERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}  # BLEU's, by language
+_TOKENIZED = 100  # lines that end so, from which on sacreBLEU doubts them
 
 
 @dataclass(frozen=True)
-class Likelihood:
-    """What a language model gives to a text."""
+class Submission:
+    """A system and what it made of the test set."""
 
-    nats: float  # −log p of all of it, with the end of each line
-    subwords: int
-    words: int  # runs of letters and digits, and single symbols (nmt.words)
-    lines: int
-
-    @property
-    def perplexity(self) -> float:
-        """Per subword, the end of a line counted as one."""
-        return perplexity_of(self.nats, self.subwords + self.lines)
-
-    @property
-    def perplexity_per_word(self) -> float:
-        """Per word, the end of a line counted as one: the same for whatever subwords."""
-        return perplexity_of(self.nats, self.words + self.lines)
-
-    def as_rows(self) -> list[tuple[str, ...]]:
-        """Name, number, and what it means."""
-        return [
-            ("perplexity", f"{self.perplexity:.3f}", "per subword, the end of each line included"),
-            (
-                "perplexity",
-                f"{self.perplexity_per_word:.3f}",
-                "per word or punctuation mark, the end of each line included",
-            ),
-            ("nats", f"{self.nats:.1f}", "−log p of the whole text"),
-            ("subwords", f"{self.subwords}", ""),
-            ("words", f"{self.words}", "punctuation marks included"),
-            ("sentences", f"{self.lines}", "lines that are not blank"),
-        ]
-
-    def as_record(self) -> dict[str, object]:
-        """The same, for programs."""
-        return {
-            "perplexity": self.perplexity,
-            "perplexity_per_word": self.perplexity_per_word,
-            "nats": self.nats,
-            "subwords": self.subwords,
-            "words": self.words,
-            "sentences": self.lines,
-        }
+    name: str
+    translations: Sequence[str]  # [N]
+    runs: tuple[Path, ...] = ()  # those that made them
+    perplexity: float | None = None
+    recipe: str = ""  # equal for runs that differ in nothing but the seed; "": of no recipe
+    seed: int = 0
+    search: str = ""  # how it was translated; "": elsewhere
+    weights: str = ""  # by which weights of a run alone: their checksum
 
 
-def likelihood(model: Decoder, lines: Sequence[str], subwords: Subwords) -> Likelihood:
-    """What a language model in eval mode gives to lines; blank ones are passed over."""
-    filled = [line for line in lines if not is_blank(line)]
-    ids = subwords.encode(filled)
-    found = likelihoods(model, grouped([[]] * len(ids), ids, _TOKENS))
-    return Likelihood(
-        nats=math.fsum(loss for loss, _ in found),
-        subwords=sum(map(len, ids)),
-        words=sum(len(words(line)) for line in filled),
-        lines=len(filled),
+def judge(
+    test: EvaluationSet,
+    submissions: Sequence[Submission],
+    scorer: Scorer,
+    resampling: Resampling | None,
+    more: Mapping[str, Sequence[Score]] | None = None,
+) -> Judgement:
+    """All that is to be said of systems on a test set; the first is what others are tested against.
+
+    Args:
+        scorer: of the test set's references.
+        more: scores of each system by other metrics.
+
+    Raises:
+        RunError: what a run keeps of its training text is damaged.
+    """
+    memories = [_Memory.of(submission) for submission in submissions]
+    outputs = [submission.translations for submission in submissions]
+    scores = scorer.scores(outputs, resampling)
+    for name, each in (more or {}).items():
+        for known, score in zip(scores, each, strict=True):
+            known[name] = score
+    counts, unknown = _frequencies(test, memories)
+    leaks = [_leaks(test, memory) for memory in memories]
+    leaked = np.any([hit for _, hit in leaks], axis=0)
+    rest = np.flatnonzero(~leaked).tolist() if leaked.any() else []
+    systems = []
+    for submission, known, (leak, _) in zip(submissions, scores, leaks, strict=True):
+        analysis = Analysis(test, submission.translations, scorer)
+        systems.append(
+            System(
+                name=submission.name,
+                runs=submission.runs,
+                scores=known,
+                perplexity=submission.perplexity,
+                length_ratio=analysis.length_ratio,
+                lines=analysis.lines,
+                breakdowns=analysis.breakdowns(counts),
+                leaks=leak,
+                unleaked=scorer.only(rest, submission.translations) if rest else {},
+            )
+        )
+    return Judgement(
+        test=test,
+        systems=tuple(systems),
+        recipes=_recipes(submissions, systems),
+        resampling=resampling,
+        unknown=unknown,
+        leaked=tuple(np.flatnonzero(leaked).tolist()),
+        notes=(*_doubts(test, submissions, scorer), *_gaps(memories, leaked)),
     )
+
+
+def _doubts(
+    test: EvaluationSet, submissions: Sequence[Submission], scorer: Scorer
+) -> Iterator[str]:
+    """What makes scores less than they seem."""
+    language = test.languages[1] if test.languages else ""
+    if language in _TOKENIZERS and scorer.tokenizer == "13a":
+        fit = _TOKENIZERS[language]
+        yield f"BLEU's tokenizer 13a cannot tell the words of {language}: --tokenize {fit} does"
+    for submission in submissions:
+        if sum(line.endswith(" .") for line in submission.translations) >= _TOKENIZED:
+            yield (
+                f"{submission.name}: many lines end in ' .', as if they were tokenized; "
+                "sacreBLEU wants plain text"
+            )
+
+
+# --- the training text --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """Pairs as ids, those left out that have an empty side or one of more than `longest` ids."""
+class _Memory:
+    """What is known of a system's training text."""
 
-    sources: list[Ids]
-    targets: list[Ids]
-    left_out: int
+    name: str  # the system's
+    seen: Sequence[Seen]  # of those of its runs that tell
+    gaps: Sequence[str]  # why others do not
 
-    def batches(self) -> Iterable[Batch]:
-        return grouped(self.sources, self.targets, _TOKENS)
+    @classmethod
+    def of(cls, submission: Submission) -> _Memory:
+        seen, gaps = [], []
+        for run in submission.runs:
+            try:
+                seen.append(Seen.of(run))
+            except RunError as error:
+                gaps.append(error.message.replace(str(run), run.resolve().name))
+        return cls(submission.name, seen, gaps)
 
 
-def encode(pairs: Sequence[Pair], vocabulary: Vocabulary, longest: int) -> Encoded:
-    """What perplexity is computed on; attention over a page-long line would fill the memory."""
-    filled = [pair for pair in pairs if not is_blank(pair.source) and not is_blank(pair.target)]
-    sources = vocabulary.source.encode([pair.source for pair in filled])
-    targets = vocabulary.target.encode([pair.target for pair in filled])
-    rows = [i for i in range(len(filled)) if max(len(sources[i]), len(targets[i])) <= longest]
-    return Encoded(
-        [sources[i] for i in rows], [targets[i] for i in rows], left_out=len(pairs) - len(rows)
+def _gaps(memories: Sequence[_Memory], leaked: NDArray[np.bool_]) -> Iterator[str]:
+    """What cannot be said of the training text, and why."""
+    for memory in memories:
+        for why in memory.gaps:
+            yield f"{why}; which lines {memory.name} has seen in training is not known"
+    if leaked.all():
+        yield "every line stands in the training text: there are no scores without them"
+
+
+def _frequencies(
+    test: EvaluationSet, memories: Sequence[_Memory]
+) -> tuple[list[list[int]] | None, Unknown | None]:
+    """How often the words of each source stand in the training text of the first run that tells,
+    and those that never do."""
+    for memory in memories:
+        for seen in memory.seen[:1]:
+            lines = [spoken(line) for line in test.sources]
+            counts = seen.counts(lines)
+            never = tuple(
+                tuple(word for word, count in zip(*each, strict=True) if not count)
+                for each in zip(lines, counts, strict=True)
+            )
+            return counts, Unknown(memory.name, never)
+    return None, None
+
+
+def _leaks(test: EvaluationSet, memory: _Memory) -> tuple[Leaks | None, NDArray[np.bool_]]:
+    """How much of the test set a system was trained on, and which lines."""
+    found = [seen.find(test.sources, lines) for seen in memory.seen for lines in test.references]
+    if not found:
+        return None, np.zeros(len(test), bool)
+    sources, targets, pairs = (
+        np.any([getattr(each, side) for each in found], axis=0)
+        for side in ("sources", "targets", "pairs")
     )
+    return Leaks(int(sources.sum()), int(targets.sum()), int(pairs.sum())), sources | targets
+
+
+# --- seeds --------------------------------------------------------------------------------------
+
+
+def _recipes(submissions: Sequence[Submission], systems: Sequence[System]) -> tuple[Recipe, ...]:
+    """Those of which there are several seeds, and of each one run."""
+    groups: dict[str, list[int]] = {}
+    for place, submission in enumerate(submissions):
+        if submission.recipe:
+            groups.setdefault(submission.recipe, []).append(place)
+    return tuple(
+        _recipe(places, systems)
+        for places in groups.values()
+        if 1 < len(places) == len({submissions[place].seed for place in places})
+    )
+
+
+def _recipe(places: list[int], systems: Sequence[System]) -> Recipe:
+    members = [systems[place] for place in places]
+    known = [member.perplexity for member in members if member.perplexity is not None]
+    return Recipe(
+        name=", ".join(member.name for member in members),
+        systems=tuple(places),
+        scores={
+            name: _spread([member.scores[name].score for member in members])
+            for name in members[0].scores
+        },
+        perplexity=_spread(known) if len(known) == len(members) else None,
+    )
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(mean(values), stdev(values))

@@ -6,6 +6,7 @@ Everything is written beside its place under a temporary name, flushed to the di
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import json
 import math
@@ -137,6 +138,19 @@ def write_text(path: Path, text: str) -> None:
     """Replace a file's content at once."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def refuse_unwritable(file: Path) -> None:
+    """Raises NmtError if a file cannot be written: before the work whose result is to go there."""
+    if file.is_dir():
+        raise cannot_write(file, IsADirectoryError(errno.EISDIR, "it is a folder"))
+    if file.exists() and not file.is_file():
+        return  # a pipe or a device
+    there = next(folder for folder in file.resolve().parents if os.path.exists(folder))
+    if not there.is_dir():
+        raise cannot_write(file, NotADirectoryError(errno.ENOTDIR, f"{there} is a file"))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise cannot_write(file, PermissionError(errno.EACCES, f"no permission in {there}"))
 
 
 def cannot_write(path: Path, error: OSError) -> NmtError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from nmt.checkpoint import Run, read_config, read_header
 from nmt.choices import Task
 from nmt.config import flat
 from nmt.curves import Column, Curves
-from nmt.evaluations import stored
-from nmt.judging import METRICS
+from nmt.judgement import METRICS
 from nmt.manifest import Manifest
+from nmt.scoreboard import stored
 
 _MILLION_BYTES = 1_000_000
 _TASKS: dict[Task, str] = {"translation": "translation", "lm": "language model"}
@@ -23,14 +23,6 @@ _SECTIONS = ("model", "data", "training", "scores", "settings")
 
 Facts = Mapping[str, Mapping[str, Any]]
 """By section, then by name."""
-
-
-def by_name(paths: Sequence[Path]) -> dict[str, Path]:
-    """Runs by the names of their folders, or by the paths as given where those are not unique."""
-    paths = list(dict.fromkeys(paths))
-    names = [path.resolve().name for path in paths]
-    unique = len(set(names)) == len(names)
-    return {name if unique else str(path): path for name, path in zip(names, paths, strict=True)}
 
 
 def describe(path: Path) -> dict[str, dict[str, Any]]:
@@ -91,11 +83,17 @@ def _scores(run: Run) -> dict[str, Any]:
 def _evaluations(run: Run) -> dict[str, Any]:
     """What its weights have scored on test sets."""
     found = stored(run) if run.model.is_file() else []
-    return {
-        f"{each.test_set} ({each.search}), {METRICS.get(key, key)}": score.score
-        for each in found
-        for key, score in each.scores.items()
-    }
+    scores: dict[str, Any] = {}
+    for each in found:
+        searched = f" ({each.search})" if each.search else ""
+        known = {METRICS.get(key, key): score.score for key, score in each.scores.items()} | {
+            "perplexity": each.perplexity,
+            "perplexity per word": each.perplexity_per_word,
+        }
+        for metric, value in known.items():
+            if value is not None:
+                scores[f"{each.test_set}{searched}, {metric}"] = value
+    return scores
 
 
 def table(runs: Mapping[str, Facts], curves: Mapping[str, Curves]) -> list[tuple[str, ...]]:

@@ -26,6 +26,14 @@ class Counts:
     left_out: dict[str, int] = field(default_factory=dict)  # pairs by reason
 
 
+@dataclass(frozen=True)
+class HashFile:
+    """A file of hashes of the training text that lies beside the manifest (nmt.seen)."""
+
+    rows: int
+    sha256: str  # of the file
+
+
 Inputs = dict[str, dict[str, str]]
 """Name and fingerprint of each corpus, by the part it plays."""
 
@@ -44,6 +52,7 @@ class Manifest:
     lengths: dict[str, dict[str, float]]  # of the training pairs in subwords: mean, longest
     vocabulary: dict[str, int]  # subwords a side
     settings: dict[str, Any]  # the data settings
+    seen: dict[str, HashFile] = field(default_factory=dict)  # by name; none of an earlier version
 
     @property
     def task(self) -> Task:

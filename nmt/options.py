@@ -114,9 +114,6 @@ Curves = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Draw the training curves: .png, .svg or .pdf."),
 ]
-Card = Annotated[
-    bool, typer.Option("--card", help="The model card instead: RUN/README.md, made anew.")
-]
 
 # --- translating: what is read and written ------------------------------------------------------
 
@@ -385,6 +382,15 @@ Report = Annotated[
         metavar="DIR|FILE.html",
         help="Write a report, with pictures, examples and model cards, as one HTML file; "
         "into DIR the pictures as files too.",
+    ),
+]
+AttentionLines = Annotated[
+    str | None,
+    typer.Option(
+        "--attention",
+        metavar="N,N,...",
+        help="Of --report: the lines of the test set whose attention it shows.  [default: a dozen "
+        "from the worst to the best]",
     ),
 ]
 Details = Annotated[

@@ -17,6 +17,7 @@ import numpy as np
 
 from nmt.curves import Column, Columns, Curves
 from nmt.picture import CHART, COLOURS, save, svg
+from nmt.wording import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -274,8 +275,8 @@ def _draw_legend(figure: Figure, runs: Mapping[str, Curves], pens: Mapping[str, 
 
 
 def _told(name: str, curves: Curves) -> str:
-    """A run in a line; a name that is too long loses its middle."""
-    name = name if len(name) <= 30 else f"{name[:14]} … {name[-13:]}"
+    """A run in a line."""
+    name = shortened(name)
     if curves.best is None:
         return name
     scores = curves.validation

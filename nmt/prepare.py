@@ -173,6 +173,7 @@ class Preparation:
                 lengths=train.lengths,
                 vocabulary={"source": len(vocabulary.source), "target": len(vocabulary.target)},
                 settings=asdict(settings.data),
+                seen=seen.vouchers(),
             )
             text = json.dumps(asdict(manifest), indent=2)
             (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")

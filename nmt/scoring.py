@@ -21,9 +21,11 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest
 
-from nmt.choices import SignificanceTest
+from nmt import __version__
+from nmt.choices import DeviceName, SignificanceTest
+from nmt.device import open_device
 from nmt.errors import SettingsError
-from nmt.judging import Interval, Resampling, Score
+from nmt.judgement import EvaluationSet, Interval, Resampling, Score
 
 MOST_RESAMPLED = 10_000
 """Lines of a test set up to which intervals and tests are made unasked: sacreBLEU holds all
@@ -31,6 +33,12 @@ resamples in memory, 100 kB a line."""
 
 _RESAMPLES, _TRIALS = 1_000, 10_000  # of the bootstrap, of approximate randomisation
 _MULTILINGUAL = ("flores200", "flores101")  # tokenizers of spBLEU, the best first
+_TOGETHER = 16  # lines of a batch of COMET's
+
+
+def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """sacreBLEU's BLEU with its defaults."""
+    return float(BLEU().corpus_score(list(hypotheses), [list(references)]).score)
 
 
 @dataclass(frozen=True)
@@ -122,11 +130,11 @@ def _stripped(lines: Iterable[str]) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-# --- metrics ------------------------------------------------------------------------------------
+# --- metrics --------------------------------------------------------------------------------------
 
 
 def _metrics(references: list[list[str]], options: Options) -> dict[str, Any]:
-    """sacreBLEU's metrics by our names for them (nmt.judging.METRICS)."""
+    """sacreBLEU's metrics by our names for them (nmt.judgement.METRICS)."""
     about: dict[str, Any] = {"lowercase": options.lowercase, "references": references}
     metrics: dict[str, Any] = {
         "bleu": _bleu(options, force=True, **about),
@@ -173,7 +181,7 @@ def _bleu(options: Options, **more: Any) -> BLEU:
         ) from error
 
 
-# --- intervals and tests ------------------------------------------------------------------------
+# --- intervals and tests --------------------------------------------------------------------------
 
 
 def resampling_for(
@@ -241,3 +249,51 @@ def _signature(metric: Any) -> str:
     for key in ("bs", "ar", "seed"):
         signature.info[key] = None
     return str(signature)
+
+
+# --- COMET ----------------------------------------------------------------------------------------
+
+
+class Comet:
+    """A COMET model's opinion of translations (Rei et al. 2020), for who has such a model.
+
+    Unlike a run's folder a COMET checkpoint can run code when it is read: use one that you trust.
+    """
+
+    def __init__(self, path: Path, device: DeviceName) -> None:
+        """Read a model.
+
+        Args:
+            path: a checkpoint, or the folder that COMET keeps it in.
+
+        Raises:
+            SettingsError: the package is not installed, or there is no model there.
+        """
+        try:
+            from comet import load_from_checkpoint
+        except ImportError:
+            raise SettingsError(
+                "--comet needs a package that is not installed", "pip install 'nmt[comet]'"
+            ) from None
+        self._model = load_from_checkpoint(str(_checkpoint(path)))
+        self._signature = f"nrefs:1|model:{path.resolve().name}|nmt:{__version__}"
+        self._gpus = int(open_device(device).torch.type == "cuda")
+
+    def score(self, test: EvaluationSet, lines: Sequence[str]) -> Score:
+        """100 times what the model says itself, by the first reference alone."""
+        triples = zip(test.sources, lines, test.references[0], strict=True)
+        data = [{"src": source, "mt": line, "ref": ref} for source, line, ref in triples]
+        said = self._model.predict(data, batch_size=_TOGETHER, gpus=self._gpus, progress_bar=False)
+        return Score(100 * float(said.system_score), self._signature)
+
+
+def _checkpoint(model: Path) -> Path:
+    """The file to load."""
+    files = [model] if model.is_file() else sorted(model.glob("checkpoints/*.ckpt"))
+    files = files or sorted(model.glob("*.ckpt"))
+    if not files:
+        raise SettingsError(
+            f"--comet {model}: there is no COMET model",
+            "name its .ckpt file, or the folder that COMET keeps it in",
+        )
+    return files[-1]

@@ -4,9 +4,11 @@ sentences, to find a test set's among them, and of its words with their counts, 
     seen-sentences.arrow   source, target: 64-bit hashes, a row for each training pair
     seen-words.arrow       word: 64-bit hash, source, target: how often it stands on each side
 
-No text can be read from them. Both are written while the corpus is encoded: sentences go straight
-to the disk, 16 bytes a pair; of words no more than `_MOST` are kept in memory. They are read
-memory-mapped, in one pass: whatever the corpus's size, a look-up needs room for the test set alone.
+The manifest beside them vouches for both, by size and checksum; what does not agree with it is not
+believed. No text can be read from them. Both are written while the corpus is encoded: sentences go
+straight to the disk, 16 bytes a pair; of words no more than `_MOST` are kept in memory. They are
+read memory-mapped, in one pass: whatever the corpus's size, a look-up needs room for the test set
+alone.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from nmt.errors import RunError
+from nmt.manifest import MANIFEST, HashFile, Manifest
 from nmt.words import has_letters, words
 
 SENTENCES = "seen-sentences.arrow"
@@ -174,12 +177,27 @@ class Record:
         for total, tally in zip(self._totals, glimpse.words, strict=True):
             total.add(tally)
 
+    def vouchers(self) -> dict[str, HashFile]:
+        """What a manifest says of both, once they are written."""
+        return {name: _voucher(self._folder / name) for name in FILES}
+
     def _write_words(self) -> None:
         sides = [total.settle() for total in self._totals]
         every = np.union1d(sides[0].words, sides[1].words)
         columns = [every, *(side.counts_of(every) for side in sides)]
         with pa.ipc.new_file(str(self._folder / WORDS), _WORDS) as file:
             file.write_batch(pa.record_batch([pa.array(each) for each in columns], schema=_WORDS))
+
+
+def _voucher(path: Path) -> HashFile:
+    with _opened(path) as file:
+        rows = sum(file.get_batch(at).num_rows for at in range(file.num_record_batches))
+    return HashFile(rows, _sha256(path))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # --- looking up ---------------------------------------------------------------------------------
@@ -201,9 +219,25 @@ class Seen:
     folder: Path
 
     @classmethod
-    def of(cls, folder: Path) -> Seen | None:
-        """None where a version of nmt prepared the corpus that kept nothing of this."""
-        return cls(folder) if all((folder / name).is_file() for name in FILES) else None
+    def of(cls, folder: Path) -> Seen:
+        """What the folder's manifest vouches for; of a manifest that is older than such vouchers
+        what is there.
+
+        Raises:
+            RunError: a file is missing, or is not the one that the manifest speaks of.
+        """
+        vouched = Manifest.load(folder).seen
+        for name in FILES:
+            path = folder / name
+            if not path.is_file():
+                made = "removed, or an earlier nmt prepared the corpus"
+                raise RunError(f"{path}: is not there ({made})")
+            if vouched and (name not in vouched or _sha256(path) != vouched[name].sha256):
+                raise RunError(
+                    f"{path}: is not the file that {MANIFEST} speaks of",
+                    "copy the run again, or remove the file",
+                )
+        return cls(folder)
 
     def find(self, sources: Sequence[str], targets: Sequence[str]) -> Found:
         """Look for pairs, and for each side of them alone; blank lines are never found.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nmt.channel import NoisyChannel
-from nmt.checkpoint import Trained, read_header
+from nmt.checkpoint import Trained, names_of, read_header
 from nmt.config import flat
 from nmt.corpus import Pair
 from nmt.decoding import (
@@ -23,10 +23,10 @@ from nmt.decoding import (
 from nmt.engine import Engine
 from nmt.ensemble import ensemble_of
 from nmt.errors import SettingsError
-from nmt.evaluate import encode, perplexity, perplexity_of
+from nmt.evaluate import Submission
 from nmt.files import replacing, to_json
-from nmt.judge import Entry
-from nmt.judging import EvaluationSet
+from nmt.judgement import EvaluationSet
+from nmt.perplexity import encode, perplexity, perplexity_of
 from nmt.search import SearchOptions
 from nmt.testsets import lines_for
 
@@ -98,7 +98,7 @@ def translated(
     request: Request,
     warn: Callable[[str], None],
     tell: Tell,
-) -> list[Entry]:
+) -> list[Submission]:
     """Each system with its translations, the runs first.
 
     Args:
@@ -110,26 +110,26 @@ def translated(
     """
     names = _names(named)
     files = [(file.path, lines_for(file.path, len(test), "translation")) for file in named.files]
-    entries = []
+    submissions = []
     for name, runs in zip(names, named.systems, strict=False):
         mean = request.mean if len(runs) > 1 else None
         asked = replace(request, runs=runs, mean=mean)
-        entries.append(_run(name, test, asked, named.instead, warn, tell))
-    for name, (_, lines) in zip(names[len(entries) :], files, strict=True):
-        entries.append(Entry(name, lines))
-    return entries
+        submissions.append(_run(name, test, asked, named.instead, warn, tell))
+    for name, (_, lines) in zip(names[len(submissions) :], files, strict=True):
+        submissions.append(Submission(name, lines))
+    return submissions
 
 
-def write(entries: Sequence[Entry], place: Path) -> None:
+def write(submissions: Sequence[Submission], place: Path) -> None:
     """Keep the translations: a system's in a file, those of several in a folder, by their names."""
-    names = [_file_name(entry.name) for entry in entries]
-    for number, entry in enumerate(entries):
+    names = [_file_name(submission.name) for submission in submissions]
+    for number, submission in enumerate(submissions):
         path = place
-        if len(entries) > 1:
+        if len(submissions) > 1:
             alike = names[:number].count(names[number])
             path = place / f"{names[number]}{f'-{alike + 1}' if alike else ''}.txt"
         with replacing(path) as beside:
-            beside.write_bytes("".join(f"{line}\n" for line in entry.translations).encode())
+            beside.write_bytes("".join(f"{line}\n" for line in submission.translations).encode())
 
 
 def _file_name(name: str) -> str:
@@ -138,11 +138,10 @@ def _file_name(name: str) -> str:
 
 
 def _names(named: Named) -> list[str]:
-    """Of every system: a run's is its folder's, or the path as given where that is not unique."""
-    runs = ["+".join(run.resolve().name for run in each) for each in named.systems]
-    if len(set(runs)) < len(runs):
-        runs = ["+".join(map(str, each)) for each in named.systems]
-    names = [*runs, *(file.name or file.path.name for file in named.files)]
+    """Of every system; an ensemble's are its members'."""
+    name_of = names_of(run for runs in named.systems for run in runs)
+    names = ["+".join(name_of[run] for run in runs) for runs in named.systems]
+    names += [file.name or file.path.name for file in named.files]
     for name in names:
         if names.count(name) > 1:
             raise SettingsError(
@@ -158,7 +157,7 @@ def _run(
     instead: File | None,
     warn: Callable[[str], None],
     tell: Tell,
-) -> Entry:
+) -> Submission:
     """A run's translations, or an ensemble's."""
     members = load_runs(request)
     alone = members[0] if len(members) == 1 else None
@@ -173,7 +172,7 @@ def _run(
         search = described(request, members, channel)
         found = make_translator(request, members, channel).translate(list(test.sources))
         lines = [translation.text for translation in found]
-    return Entry(
+    return Submission(
         name,
         lines,
         tuple(request.runs),

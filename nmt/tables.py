@@ -1,268 +1,358 @@
-"""A judgement as people read it in a terminal, and as programs do."""
+"""A judgement in tables and examples, which a terminal and a page show alike; and as JSON."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import mean
 
-from nmt.diff import marked, word_diff
-from nmt.judging import (
+from nmt.judgement import (
     CERTAIN,
     METRICS,
     SUSPECTS,
     Breakdown,
     Bucket,
     Judgement,
+    Leaks,
     Recipe,
-    Resampling,
     Score,
     System,
 )
+from nmt.page import Block, Entry, Prose, Table
+from nmt.wording import counted, signed, visible
+from nmt.words import marked, word_diff
 
-_LINES = 5  # shown of those that are worst, or differ most
+_COLUMNS = (("bleu", "chrf", "ter", "comet", "perplexity", "length"), ("chrf++", "spbleu", "exact"))
+"""What the first table has of each system, and what the second."""
 
-
-@dataclass(frozen=True)
-class Table:
-    """Some rows with something above them."""
-
-    title: str  # "" of the first
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-def tables(judgement: Judgement, details: bool) -> list[Table]:
-    """What is printed.
-
-    Args:
-        details: where the systems go wrong, too.
-    """
-    found = [*_one(judgement)] if len(judgement.systems) == 1 else [*_several(judgement)]
-    return [*found, *_details(judgement)] if details else found
+_HEADINGS = METRICS | {"perplexity": "perplexity", "length": "length"}
+_UNITS: Mapping[Breakdown, str] = {
+    "source length": "words of\nthe source",
+    "rarest word": "times in\ntraining",
+    "chrF": "chrF of\nthe line",
+}
+_TITLES: Mapping[Breakdown, str] = {
+    "source length": "Scores by the number of words of the source.",
+    "rarest word": "Scores by how often the source's rarest word stands in the training text.",
+    "chrF": "Scores by chrF of the line: how many lines are how good.",
+}
+_WORDS = 20  # that training never had and are named
 
 
 # --- scores -------------------------------------------------------------------------------------
 
 
-def _one(judgement: Judgement) -> Iterator[Table]:
-    """A row for each metric of the only system."""
-    (system,) = judgement.systems
+def scores(judgement: Judgement) -> list[Table]:
+    """A row for each metric of the only system; or one for each system."""
+    if len(judgement.systems) == 1:
+        return [_metrics(judgement, judgement.systems[0])]
+    rows = _rows(judgement)
+    found = []
+    captions = _caption(judgement, rows), "The other metrics."
+    for keys, caption in zip(_COLUMNS, captions, strict=True):
+        there = [key for key in keys if any(key in row.cells for row in rows)]
+        header = ("system", *map(_HEADINGS.__getitem__, there))
+        lines = [line for row in rows for line in row.lines(there)]
+        found.append(Table(header, lines, caption))
+    return found
+
+
+def signatures(judgement: Judgement) -> Table:
+    """What each metric is, as sacreBLEU says it."""
+    first = judgement.systems[0].scores
+    rows = [(METRICS[key], score.signature) for key, score in first.items()]
+    return Table(("metric", "signature"), rows, "Signatures.", "ll")
+
+
+def _metrics(judgement: Judgement, system: System) -> Table:
     rows = [
-        (METRICS[name], f"{score.score:.2f}", score.signature, _interval(score))
-        for name, score in system.scores.items()
+        (METRICS[key], f"{score.score:.2f}", _ends(score), score.signature)
+        for key, score in system.scores.items()
     ]
     if system.perplexity is not None:
-        rows.append(("perplexity", _perplexity(system.perplexity), "per target subword", ""))
+        likely = "per target subword, of the first reference"
+        rows.append(("perplexity", _perplexity(system.perplexity), "", likely))
+    tokens = "tokens over those of the reference"
+    rows.append(("length", f"{system.length_ratio:.3f}", "", tokens))
     rows.append(("sentences", f"{len(judgement.test)}", "", ""))
-    if system.leaks:
-        seen = "lines that stand in the training text, a side or both"
-        rows.append(("leaked", f"{len(judgement.leaked)}", seen, ""))
-    for name, value in system.unleaked.items():
-        rows.append((f"{METRICS[name]} without", f"{value:.2f}", "the leaked lines left out", ""))
-    header = ("metric", "score", "signature", "95% interval" if judgement.resampling else "")
-    yield Table("", header, rows)
-
-
-def _several(judgement: Judgement) -> Iterator[Table]:
-    """A row for each system; seeds of one recipe are one."""
-    entrants = _entrants(judgement)
-    names = [name for name in entrants[0].shown if any(each.shown[name] for each in entrants)]
-    header = ("system", *(METRICS.get(name, name) for name in names))
-    yield Table("", header, [(each.name, *map(each.shown.__getitem__, names)) for each in entrants])
-    if judgement.resampling and judgement.resampling.test and len(entrants) > 1:
-        yield _tests(judgement, entrants, judgement.resampling)
-    yield from _leaks(judgement)
-    first = judgement.systems[0]
-    signatures = [(METRICS[name], score.signature) for name, score in first.scores.items()]
-    yield Table("", ("metric", "signature"), [*signatures, ("sentences", f"{len(judgement.test)}")])
+    header = ("metric", "score", "95% interval" if judgement.resampling else "", "signature")
+    return Table(header, rows, _caption(judgement, ()), "lrrl")
 
 
 @dataclass(frozen=True)
-class _Entrant:
-    """A row of the table: a system, or a recipe of which there are several seeds."""
+class _Row:
+    """A system, or a recipe of which there are several seeds."""
 
     name: str
-    numbers: Mapping[str, float]  # by metric
-    shown: Mapping[str, str]  # the same and the perplexity, as they are printed
-    p_values: Mapping[str, float]  # of the paired test; of several seeds the highest
+    cells: Mapping[str, str]  # by keys of `_HEADINGS`
+    p_values: Mapping[str, float]  # of the test against the first; of several seeds the highest
+
+    def lines(self, keys: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        """Its scores, and below them how likely chance alone would make such a difference."""
+        yield self.name, *(self.cells.get(key, "") for key in keys)
+        tested = [f"p={self.p_values[key]:.3f}" if key in self.p_values else "" for key in keys]
+        stars = ["*" if self.p_values.get(key, 1) < CERTAIN else "" for key in keys]
+        if any(tested):
+            yield "", *(p + star for p, star in zip(tested, stars, strict=True))
 
 
-def _entrants(judgement: Judgement) -> list[_Entrant]:
+def _rows(judgement: Judgement) -> list[_Row]:
     recipe_of = {place: recipe for recipe in judgement.recipes for place in recipe.systems}
     found = []
     for place, system in enumerate(judgement.systems):
         recipe = recipe_of.get(place)
         if recipe is None:
-            found.append(_entrant(system))
+            found.append(_system_row(system))
         elif place == recipe.systems[0]:
-            found.append(_group(recipe, [judgement.systems[each] for each in recipe.systems]))
+            found.append(_recipe_row(recipe, [judgement.systems[each] for each in recipe.systems]))
     return found
 
 
-def _entrant(system: System) -> _Entrant:
-    shown = {}
-    for name, score in system.scores.items():
-        margin = f" ±{score.interval.margin:.2f}" if score.interval else ""
-        shown[name] = f"{score.score:.2f}{margin}"
-    return _Entrant(
-        system.name,
-        {name: score.score for name, score in system.scores.items()},
-        {**shown, "perplexity": _perplexity(system.perplexity)},
-        {n: score.p_value for n, score in system.scores.items() if score.p_value is not None},
+def _system_row(system: System) -> _Row:
+    cells = {key: score.shown for key, score in system.scores.items()}
+    if system.perplexity is not None:
+        cells["perplexity"] = _perplexity(system.perplexity)
+    return _Row(
+        visible(system.name),
+        cells | {"length": f"{system.length_ratio:.3f}"},
+        {key: score.p_value for key, score in system.scores.items() if score.p_value is not None},
     )
 
 
-def _group(recipe: Recipe, members: Sequence[System]) -> _Entrant:
-    tested = [_entrant(member).p_values for member in members]
-    spreads = {**recipe.scores, "perplexity": recipe.perplexity}
-    return _Entrant(
-        f"{recipe.name} ({len(members)} seeds)",
-        {name: spread.mean for name, spread in recipe.scores.items()},
-        {n: f"{s.mean:.2f} sd {s.deviation:.2f}" if s else "" for n, s in spreads.items()},
-        {name: max(each[name] for each in tested if name in each) for name in tested[-1]},
+def _recipe_row(recipe: Recipe, members: Sequence[System]) -> _Row:
+    cells = {key: spread.shown for key, spread in recipe.scores.items()}
+    if recipe.perplexity:
+        cells["perplexity"] = recipe.perplexity.shown
+    tested = [_system_row(member).p_values for member in members]
+    is_first = not tested[0]
+    return _Row(
+        f"{visible(recipe.name)} ({len(members)} seeds)",
+        cells | {"length": f"{mean(member.length_ratio for member in members):.3f}"},
+        {} if is_first else {key: max(each[key] for each in tested) for key in tested[0]},
     )
 
 
-def _tests(judgement: Judgement, entrants: Sequence[_Entrant], resampling: Resampling) -> Table:
-    """What each gains over the first, and how likely chance alone would make such a difference."""
-    first, *others = entrants
-    kind = "paired bootstrap" if resampling.test == "bs" else "approximate randomisation"
-    title = f"against {first.name}: {kind}, {resampling.trials:,} trials; * where p < {CERTAIN}"
-    if judgement.recipes:
-        alone = judgement.systems[0].name
-        title += f"; of seeds the means' gain and the highest p, each tested against {alone}"
-    names = [name for name in first.numbers if all(name in each.p_values for each in others)]
-    rows = []
-    for each in others:
-        cells = []
-        for name in names:
-            p = each.p_values[name]
-            star = "*" if p < CERTAIN else ""
-            cells.append(f"{each.numbers[name] - first.numbers[name]:+.2f} p={p:.3f}{star}")
-        rows.append((each.name, *cells))
-    return Table(title, ("system", *map(METRICS.__getitem__, names)), rows)
+def _caption(judgement: Judgement, rows: Sequence[_Row]) -> str:
+    """What the numbers of the table are."""
+    told = [f"Scores of {counted(len(judgement.test), 'line')} of {visible(judgement.test.name)}"]
+    resampling = judgement.resampling
+    if rows and resampling:
+        told.append(f"±: 95% of {resampling.resamples:,} bootstrap resamples")
+    if resampling and any(row.p_values for row in rows):
+        kind = "paired bootstrap" if resampling.test == "bs" else "approximate randomisation"
+        first = visible(judgement.systems[0].name)
+        told.append(f"p: {kind} against {first}, {resampling.trials:,} trials, * below {CERTAIN}")
+    if rows and judgement.recipes:
+        told.append("of several seeds the mean, its standard deviation (sd), and the highest p")
+    if rows:
+        told.append("length: tokens over those of the reference")
+    return "; ".join(told) + "."
 
 
-def _leaks(judgement: Judgement) -> Iterator[Table]:
-    """How much of the test set was seen in training, and what the scores are without it."""
-    told = [system for system in judgement.systems if system.leaks]
-    if not told:
-        return
-    rows = [
-        (system.name, f"{leaks.sources}", f"{leaks.targets}", f"{leaks.pairs}")
-        for system in told
-        if (leaks := system.leaks)
-    ]
-    header = ("system", "sources", "references", "pairs")
-    yield Table("lines that stand in the training text", header, rows)
-    if judgement.systems[0].unleaked:
-        title = f"without the {len(judgement.leaked):,} lines that any system was trained on"
-        names = [*judgement.systems[0].unleaked]
-        scores = [
-            (system.name, *(f"{system.unleaked[name]:.2f}" for name in names))
-            for system in judgement.systems
-        ]
-        yield Table(title, ("system", *map(METRICS.__getitem__, names)), scores)
-
-
-def _interval(score: Score) -> str:
+def _ends(score: Score) -> str:
     if score.interval is None:
         return ""
-    mean, margin = score.interval.mean, score.interval.margin
-    return f"{mean - margin:.2f} to {mean + margin:.2f}"
+    middle, margin = score.interval.mean, score.interval.margin
+    return f"{middle - margin:.2f} to {middle + margin:.2f}"
 
 
-def _perplexity(value: float | None) -> str:
-    return "" if value is None else "none" if math.isnan(value) else f"{value:.3f}"
+def _perplexity(value: float) -> str:
+    return "none" if math.isnan(value) else f"{value:.3f}"
+
+
+# --- what training has seen ---------------------------------------------------------------------
+
+
+def leaks(judgement: Judgement) -> list[Block]:
+    """How much of the test set training has seen, and what the scores are without it; nothing where
+    that is not known."""
+    if not any(system.leaks for system in judgement.systems):
+        return []
+    if not judgement.leaked:
+        return [Prose("No line is leaked: none stands in a training text.")]
+    keys = [key for key in _COLUMNS[0] if key in judgement.systems[0].unleaked]
+    header = ("system", "sources", "references", "pairs", *(METRICS[key] for key in keys))
+    rows = [
+        (
+            visible(system.name),
+            *_leak_counts(system.leaks),
+            *(f"{system.unleaked[key]:.2f}" for key in keys),
+        )
+        for system in judgement.systems
+    ]
+    some = counted(len(judgement.leaked), "line")
+    caption = f"{some} leaked: a side stands in a training text, but for case and spaces"
+    return [Table(header, rows, caption + ("; the scores without them." if keys else "."))]
+
+
+def _leak_counts(leaks: Leaks | None) -> tuple[str, str, str]:
+    """Unknown for a file, and for a run of an earlier version."""
+    if leaks is None:
+        return "–", "–", "–"
+    return f"{leaks.sources:,}", f"{leaks.targets:,}", f"{leaks.pairs:,}"
+
+
+def unknown_words(judgement: Judgement) -> list[Block]:
+    """Words of the sources that training never had; nothing where that is not known."""
+    unknown = judgement.unknown
+    if unknown is None:
+        return []
+    some = list(dict.fromkeys(visible(word) for line in unknown.words for word in line))
+    named = f": {', '.join(some[:_WORDS])}" if some else ""
+    end = " …" if len(some) > _WORDS else "."
+    lines = counted(unknown.lines, "source line")
+    return [
+        Prose(
+            f"{counted(unknown.count, 'word')} of {lines} never stand in the training text of "
+            f"{visible(unknown.run)}{named}{end}"
+        )
+    ]
 
 
 # --- where systems go wrong ---------------------------------------------------------------------
 
-_UNITS: Mapping[Breakdown, str] = {
-    "source length": "words of the source",
-    "rarest word": "times that the rarest word of the source stands in the training text",
-    "chrF": "chrF of the line",
-}
 
-
-def _details(judgement: Judgement) -> Iterator[Table]:
-    for name, unit in _UNITS.items():
-        if all(name in system.breakdowns for system in judgement.systems):
-            yield _breakdown(judgement, name, unit)
-    yield _counts(judgement)
-    for place, system in enumerate(judgement.systems):
-        rows = judgement.worst(place, _LINES)
-        yield Table(f"worst lines of {system.name}, by chrF", (), _block(judgement, rows, [place]))
-    for place, system in list(enumerate(judgement.systems))[1:]:
-        rows = judgement.most_different(0, place, _LINES)
-        title = f"lines on which {judgement.systems[0].name} and {system.name} differ most"
-        yield Table(title, (), _block(judgement, rows, [0, place]))
-
-
-def _breakdown(judgement: Judgement, name: Breakdown, unit: str) -> Table:
-    """The buckets of every system side by side: some may have lines of one system alone."""
-    labels = dict.fromkeys(
-        bucket.label for system in judgement.systems for bucket in system.breakdowns[name]
-    )
-    order = sorted(labels, key=_start)
-    several = len(judgement.systems) > 1
-    columns = [
-        (
-            f"{column} {system.name}" if several else column,
-            {bucket.label: cell(bucket) for bucket in system.breakdowns[name]},
-        )
-        for column, cell in _COLUMNS.items()
-        for system in judgement.systems
-    ]
-    rows = [(label, *(cells.get(label, "") for _, cells in columns)) for label in order]
-    return Table(f"by {unit}", ("", *(title for title, _ in columns)), rows)
-
-
-_COLUMNS: Mapping[str, Callable[[Bucket], str]] = {
-    "lines": lambda bucket: f"{len(bucket.lines)}",
-    "BLEU": lambda bucket: f"{bucket.bleu:.2f}",
-    "chrF2": lambda bucket: f"{bucket.chrf:.2f}",
-    "length": lambda bucket: f"{bucket.length_ratio:.2f}",
-}
-
-
-def _start(label: str) -> int:
-    """The first number of a bucket; those without one come first."""
-    digits = label.replace(",", "").partition("-")[0].rstrip("+")
-    return int(digits) if digits.isdecimal() else -1
-
-
-def _counts(judgement: Judgement) -> Table:
-    """How many lines look wrong, by rules that need no model."""
+def groups(judgement: Judgement, kind: Breakdown) -> Table:
+    """A row for each group of lines; what the systems have in it side by side."""
     systems = judgement.systems
-    rows = [
-        (what, *(f"{system.suspects()[key]}" for system in systems))
-        for key, what in SUSPECTS.items()
+    header, columns = [_UNITS[kind]], [[bucket.label for bucket in systems[0].breakdowns[kind]]]
+    for title, cell in _OF_GROUP.items():
+        if title == "length" and len(systems) > 1:
+            continue  # room for the scores
+        shared = title == "lines" and kind != "chrF"  # the source's, whoever translates
+        for system in systems[:1] if shared else systems:
+            alone = shared or len(systems) == 1
+            header.append(title if alone else f"{title}\n{visible(system.name)}")
+            columns.append([cell(bucket) for bucket in system.breakdowns[kind]])
+    return Table(header, list(zip(*columns, strict=True)), _TITLES[kind])
+
+
+_OF_GROUP: Mapping[str, Callable[[Bucket], str]] = {
+    "lines": lambda bucket: f"{len(bucket.lines):,}",
+    "BLEU": lambda bucket: _number(bucket.bleu),
+    "chrF2": lambda bucket: _number(bucket.chrf),
+    "length": lambda bucket: _number(bucket.length_ratio),
+}
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.2f}"
+
+
+def marks(judgement: Judgement) -> Table:
+    """How many lines of each system look wrong by rules that need no model."""
+    counts = [system.suspects() for system in judgement.systems]
+    rows = [(what, *(f"{count[key]:,}" for count in counts)) for key, what in SUSPECTS.items()]
+    some = counted(len(judgement.test), "line")
+    names = (visible(system.name) for system in judgement.systems)
+    return Table(("", *names), rows, f"Of {some}, those that look wrong by a rule.")
+
+
+# --- examples -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Example:
+    """A line of the test set and what one or two systems made of it; the text as it is."""
+
+    title: str
+    given: Sequence[tuple[str, str]]  # source and references, after what they are
+    made: Sequence[tuple[str, str]]  # translations, after the systems' names
+    marks: Sequence[str]  # keys of `SUSPECTS`; of two systems also "better" or "worse"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Some lines, and what they have in common."""
+
+    about: str
+    lines: Sequence[Example]
+
+
+def worst(judgement: Judgement, place: int, count: int) -> Examples:
+    """The lines that a system is worst at."""
+    name = visible(judgement.systems[place].name)
+    return Examples(
+        f"The lines on which {name} has the least chrF, the worst first.",
+        [example(judgement, row, [place]) for row in judgement.worst(place, count)],
+    )
+
+
+def most_different(judgement: Judgement, place: int, count: int) -> Examples:
+    """The lines on which a system differs most from the first."""
+    first, other = judgement.systems[0], judgement.systems[place]
+    apart = judgement.most_different(0, place, len(judgement.test))
+    alike = sum(
+        a.translation == b.translation for a, b in zip(first.lines, other.lines, strict=True)
+    )
+    shown = "these" if len(apart) <= count else f"the {count:,} farthest apart"
+    return Examples(
+        f"Of {counted(len(judgement.test), 'line')} {visible(first.name)} and "
+        f"{visible(other.name)} translate {alike:,} alike and {len(apart):,} with other chrF; "
+        f"here are {shown}, and what only one of the two has is marked.",
+        [example(judgement, row, [0, place]) for row in apart[:count]],
+    )
+
+
+def example(judgement: Judgement, row: int, places: Sequence[int]) -> Example:
+    """A line, and what a system, or two, made of it."""
+    test, systems = judgement.test, [judgement.systems[place] for place in places]
+    lines = [system.lines[row] for system in systems]
+    given = [("source", test.sources[row])]
+    for number, reference in enumerate(test.references, 1):
+        which = f" {number}" if len(test.references) > 1 else ""
+        given.append((f"reference{which}", reference[row]))
+    made = [
+        (visible(system.name), line.translation)
+        for system, line in zip(systems, lines, strict=True)
     ]
-    rows.insert(0, ("length ratio", *(f"{system.length_ratio:.3f}" for system in systems)))
-    if judgement.unknown:
-        unknown = f"{judgement.unknown.count} in {judgement.unknown.lines} lines"
-        rows.append(("unknown words of the sources", *(unknown for _ in systems)))
-    return Table("what looks wrong, in lines", ("", *(system.name for system in systems)), rows)
+    found = list(dict.fromkeys(mark for line in lines for mark in line.suspects))
+    title = f"Line {row + 1:,} · chrF {lines[0].chrf:.1f}"
+    if len(lines) == 2:
+        gain = lines[1].chrf - lines[0].chrf
+        title += f" → {lines[1].chrf:.1f} ({signed(gain, 1)})"
+    if found:
+        title += f" · {', '.join(map(SUSPECTS.__getitem__, found))}"
+    if len(lines) == 2:
+        found.append("better" if gain > 0 else "worse")
+    return Example(title, given, made, found)
 
 
-def _block(
-    judgement: Judgement, rows: Sequence[int], places: Sequence[int]
-) -> list[tuple[str, str, str]]:
-    """Lines with source, references and what one system, or two, made of them."""
-    block = []
-    for row in rows:
-        block.append((f"line {row + 1}", "source", judgement.test.sources[row]))
-        block += [("", "reference", lines[row]) for lines in judgement.test.references]
-        lines = [judgement.systems[place].lines[row] for place in places]
-        for place, line in zip(places, lines, strict=True):
-            name = judgement.systems[place].name
-            block.append((f"chrF {line.chrf:.1f}", name, line.translation))
-        if len(lines) == 2:
-            before, after = (line.translation for line in lines)
-            block.append(("", "difference", marked(word_diff(before, after))))
-    return block
+# --- in a terminal ------------------------------------------------------------------------------
+
+_SHOWN = 5  # lines of those that are worst, or differ most
+
+
+def in_terminal(judgement: Judgement, details: bool) -> Iterator[Block]:
+    """What is printed.
+
+    Args:
+        details: where the systems go wrong, too.
+    """
+    several = len(judgement.systems) > 1
+    yield from (*scores(judgement), *leaks(judgement), *[signatures(judgement)] * several)
+    if not details:
+        return
+    for kind in judgement.systems[0].breakdowns:
+        yield groups(judgement, kind)
+    yield from (marks(judgement), *unknown_words(judgement))
+    for place in range(len(judgement.systems)):
+        yield from _plain(worst(judgement, place, _SHOWN))
+    for place in range(1, len(judgement.systems)):
+        yield from _plain(most_different(judgement, place, _SHOWN))
+
+
+def _plain(examples: Examples) -> Iterator[Block]:
+    """Examples as text, with the difference as `git diff --word-diff` has it."""
+    if examples.lines:
+        yield Prose(examples.about)
+    for each in examples.lines:
+        texts = [*each.given, *each.made]
+        if len(each.made) == 2:
+            (_, before), (_, after) = each.made
+            texts.append(("difference", marked(word_diff(before, after))))
+        yield Entry(each.title, texts)
 
 
 # --- for programs -------------------------------------------------------------------------------
@@ -278,7 +368,7 @@ def as_record(judgement: Judgement, details: bool) -> dict[str, object]:
     first = judgement.systems[0]
     unknown = judgement.unknown
     return {
-        **{name: _score(score) for name, score in first.scores.items()},
+        **{name: _known(score) for name, score in first.scores.items()},
         "perplexity": first.perplexity,
         "sentences": len(judgement.test),
         "test_set": judgement.test.name,
@@ -300,7 +390,7 @@ def _record(system: System, details: bool) -> dict[str, object]:
     record: dict[str, object] = {
         "name": system.name,
         "runs": [str(run) for run in system.runs],
-        **{name: _score(score) for name, score in system.scores.items()},
+        **{name: _known(score) for name, score in system.scores.items()},
         "perplexity": system.perplexity,
         "length_ratio": system.length_ratio,
         "suspects": system.suspects(),
@@ -316,6 +406,6 @@ def _record(system: System, details: bool) -> dict[str, object]:
     return record
 
 
-def _score(score: Score) -> dict[str, object]:
+def _known(score: Score) -> dict[str, object]:
     """What is not known is left out."""
     return {key: value for key, value in asdict(score).items() if value is not None}

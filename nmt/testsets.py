@@ -14,8 +14,8 @@ from zipfile import BadZipFile
 
 from nmt.corpus import Corpus, read_lines
 from nmt.errors import CorpusError, SettingsError
-from nmt.evaluations import public
-from nmt.judging import EvaluationSet
+from nmt.judgement import EvaluationSet
+from nmt.wording import public
 
 
 def own(corpus: Corpus) -> EvaluationSet:

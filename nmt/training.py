@@ -35,12 +35,13 @@ from nmt.device import Device, autocast, machine
 from nmt.distributed import ALONE, World
 from nmt.engine import Engine
 from nmt.errors import RunError, TrainingError
-from nmt.evaluate import batch_loss, bleu, likelihoods, perplexity_of
 from nmt.events import NAMES, Event, Finished, Incident, Sample, Saved, Started, Stepped, Validated
 from nmt.files import cannot_write, flush, to_json, write_text
 from nmt.generate import generate
 from nmt.incidents import MOST_ROLLBACKS, Health, Update, write_down
+from nmt.perplexity import batch_loss, likelihoods, perplexity_of
 from nmt.prepare import Prepared
+from nmt.scoring import bleu
 from nmt.search import Sampling, SearchOptions
 from nmt.translate import Translator
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import io
 import json
 import re
 import shutil
@@ -18,12 +19,14 @@ from huggingface_hub import ModelCard
 
 from nmt import card
 from nmt.checkpoint import Run, read_header
+from nmt.console import print_markdown
 from nmt.corpus import open_corpus
 from nmt.decoding import Request as SearchRequest
-from nmt.evaluations import Evaluation, evaluation_of, public, store, stored
-from nmt.judging import EvaluationSet, Leaks, Score, System
+from nmt.judgement import EvaluationSet, Interval, Leaks, Score, System
 from nmt.recipe import Request, get_ready
+from nmt.scoreboard import Evaluation, evaluation_of, store, stored
 from nmt.systems import sort_out, translated
+from nmt.wording import public
 
 Files = dict[str, tuple[Path, Path]]
 
@@ -133,8 +136,22 @@ def test_an_evaluation_is_kept_and_takes_the_place_of_the_same_one(copied: Run) 
     row = "| `test.xx + test.yy` | 100 | 31.25 | 40.00 | 2.50 | beam 5, int8 |"
     assert row in text
     assert "20.00" not in text
-    assert "BLEU `nrefs:1\\|case:mixed`" in text
+    assert "- BLEU `nrefs:1|case:mixed`" in text
     assert "No test set has been scored" not in text
+
+
+def test_intervals_stay_when_none_are_computed(copied: Run) -> None:
+    """--resamples 0 says the same of the same scores, and nothing of how sure they are."""
+    plain = an_evaluation(copied)
+    sure = {
+        key: replace(score, interval=Interval(31.0, 1.5)) for key, score in plain.scores.items()
+    }
+    keep(copied, replace(plain, scores=sure))
+    keep(copied, plain)
+    assert "31.25 ±1.50" in copied.card.read_text(encoding="utf-8")
+    keep(copied, replace(plain, scores={**plain.scores, "bleu": Score(32.0, "nrefs:1|case:mixed")}))
+    text = copied.card.read_text(encoding="utf-8")
+    assert "| 32.00 | 40.00 ±1.50 |" in text
 
 
 def test_scores_of_other_weights_are_not_told(copied: Run) -> None:
@@ -193,10 +210,8 @@ def test_a_training_that_starts_over_forgets_the_scores(toy: Files, tmp_path: Pa
 
 
 def test_info_tells_the_scores(copied: Run) -> None:
-    evaluation = an_evaluation(copied)
-    store(copied, evaluation)
-    shown = nmt("info", copied.path).out.decode()
-    assert f"{evaluation.test_set} ({evaluation.search}), BLEU" in shown
+    store(copied, an_evaluation(copied))
+    assert "| 31.25 |" in nmt("info", copied.path).out.decode()
     facts = json.loads(nmt("info", copied.path, "--json").out)
     assert 31.25 in facts["scores"].values()
 
@@ -215,13 +230,21 @@ def test_scores_are_of_the_weights_that_translated(copied: Run, toy: Files) -> N
 
 
 def test_info_shows_it(copied: Run) -> None:
-    shown = nmt("info", copied.path, "--card")
+    shown = nmt("info", copied.path)
     assert shown.code == 0
-    assert shown.out == copied.card.read_bytes()
-    assert nmt("info", copied.path, copied.path, "--card").code == 1
-    assert nmt("info", copied.path, "--card", "--json").code == 1
+    head, _, card = copied.card.read_text(encoding="utf-8").partition("\n---\n")
+    assert card.strip() in shown.out.decode() and head not in shown.out.decode()
     copied.model.unlink()
-    assert "no weights in it yet" in nmt("info", copied.path, "--card").err
+    assert "no weights yet" in nmt("info", copied.path).out.decode()
+
+
+def test_a_terminal_has_it_set(copied: Run) -> None:
+    copied.notes.write_text("*fun* \x1b[31m\n", encoding="utf-8")
+    sheet = io.StringIO()
+    sheet.isatty = lambda: True  # type: ignore[method-assign]
+    print_markdown(card.body(card.compose(copied)), sheet)
+    assert "## Scores" not in sheet.getvalue() and "Scores" in sheet.getvalue()
+    assert r"\x1b[31m" in sheet.getvalue()
 
 
 def test_a_language_model_has_a_card(tmp_path: Path, toy: Files) -> None:
@@ -234,3 +257,13 @@ def test_a_language_model_has_a_card(tmp_path: Path, toy: Files) -> None:
     assert "nmt sample RUN" in text
     assert "translat" not in text.partition("## Settings")[0]
     assert read_by_the_hub(text).pipeline_tag == "text-generation"
+    scored = nmt("evaluate", out, toy["test"][1], "--json")
+    assert scored.code == 0, scored.err
+    found = json.loads(scored.out)
+    text = (out / "README.md").read_text(encoding="utf-8")
+    told = f"{found['perplexity']:.2f} | {found['perplexity_per_word']:.2f}"
+    assert f"| `test.yy` | {found['sentences']} | {told} |" in text
+    (result,) = read_by_the_hub(text).eval_results
+    assert (result.task_type, result.metric_type) == ("text-generation", "perplexity")
+    facts = json.loads(nmt("info", out, "--json").out)["scores"]
+    assert facts["test.yy, perplexity per word"] == found["perplexity_per_word"]

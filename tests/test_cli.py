@@ -136,7 +136,7 @@ def test_info_tells_what_a_model_is(run: Path) -> None:
     assert facts["data"]["languages"] == "xx-yy"
     assert facts["model"]["parameters"] > 1_000
     assert facts["settings"]["model.hidden"] == 64
-    assert "validation bleu" in nmt("info", run).out.decode()
+    assert "chose the weights" in nmt("info", run).out.decode()
 
 
 def test_evaluate_prints_a_table_with_signatures(run: Path, toy: Files) -> None:

@@ -16,9 +16,9 @@ from nmt.checkpoint import Run
 from nmt.corpus import Pair
 from nmt.curves import Curves
 from nmt.diagnose import _drawn, by_length, exploding
-from nmt.evaluate import bleu
 from nmt.prepare import identity
 from nmt.recipe import training_data
+from nmt.scoring import bleu
 
 Files = dict[str, tuple[Path, Path]]
 QUICK = ("--sentences", "40", "--reach", "30")

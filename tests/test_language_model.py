@@ -19,9 +19,9 @@ from nmt.corpus import open_text
 from nmt.device import Device
 from nmt.engine import Engine
 from nmt.errors import CorpusError
-from nmt.evaluate import likelihood
 from nmt.generate import generate
 from nmt.language_model import LanguageModel
+from nmt.perplexity import likelihood
 from nmt.search import Sampling, SearchOptions, search
 from nmt.subwords import BOS, EOS
 

@@ -22,8 +22,8 @@ from nmt.config import ModelSettings, settings_from
 from nmt.device import autocast
 from nmt.dropout import Dropout
 from nmt.errors import SettingsError
-from nmt.evaluate import batch_loss
 from nmt.model import Seq2Seq
+from nmt.perplexity import batch_loss
 from nmt.subwords import PAD
 
 Shape = dict[str, object]

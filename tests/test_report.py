@@ -13,10 +13,10 @@ import pytest
 from conftest import nmt
 from test_page import Outline
 
-from nmt.judge import Entry, judge
-from nmt.judging import EvaluationSet, Judgement
+from nmt.evaluate import Submission, judge
+from nmt.judgement import EvaluationSet, Judgement
 from nmt.page import render
-from nmt.report import choose, compose_page, write_report
+from nmt.report import compose_page, some_lines, write_report
 from nmt.scoring import Options, Scorer
 
 Files = dict[str, tuple[Path, Path]]
@@ -34,8 +34,8 @@ HOSTILE = [
 
 def judged(sources: Sequence[str], *translations: Sequence[str], name: str = "test") -> Judgement:
     test = EvaluationSet(name, ("xx", "yy"), tuple(sources), (tuple(sources),))
-    entries = [Entry(f"system {at}", lines) for at, lines in enumerate(translations)]
-    return judge(test, entries, Scorer(test.references, Options()), None, {})
+    submissions = [Submission(f"system {at}", lines) for at, lines in enumerate(translations)]
+    return judge(test, submissions, Scorer(test.references, Options()), None, {})
 
 
 def test_text_that_means_harm_is_text() -> None:
@@ -78,7 +78,7 @@ def test_systems_that_agree_have_nothing_to_show() -> None:
 def test_lines_to_look_at_go_from_the_worst_to_the_best() -> None:
     sources = [f"{'good ' * n}line {n}" for n in range(1, 40)]
     judgement = judged(sources, [f"line {n}" for n in range(1, 40)])
-    rows = choose(judgement)
+    rows = some_lines(judgement)
     scores = [judgement.systems[0].lines[row].chrf for row in rows]
     assert len(rows) == 12
     assert scores == sorted(scores)
@@ -136,6 +136,47 @@ def test_a_folder_has_the_pictures_too(copied: Path, toy: Files, tmp_path: Path)
         assert (pictures / f"{name}.svg").read_text("utf-8").startswith("<?xml")
     assert len(list(pictures.glob("attention-*.png"))) == 12
     assert (tmp_path / "report" / "index.html").is_file()
+
+
+def test_lines_can_be_chosen_and_old_pictures_go(copied: Path, toy: Files, tmp_path: Path) -> None:
+    pictures = tmp_path / "report" / "pictures"
+    pictures.mkdir(parents=True)
+    for name in ("attention-99.png", "attention-99.svg", "attention-mine.png", "notes-1.png"):
+        (pictures / name).touch()
+    place = ("--report", tmp_path / "report", "--resamples=0", "--attention")
+    shown = nmt("evaluate", copied, *toy["test"], *place, "17,3,3")
+    assert shown.code == 0, shown.err
+    names = {path.name for path in pictures.glob("*.png")}
+    assert {"attention-3.png", "attention-17.png", "attention-mine.png", "notes-1.png"} <= names
+    assert len([name for name in names if name.startswith("attention-")]) == 3
+    assert not (pictures / "attention-99.svg").exists()
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'aria-label="Attention of line (\d+)"', page) == ["17", "3"]
+
+
+def test_what_cannot_be_shown_or_written_is_told_before_the_work(
+    copied: Path, toy: Files, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.html").mkdir()
+    for wrong, said in {
+        "--attention=3": "--report",
+        f"--report={tmp_path / 'x'} --attention=101": "has 100 lines",
+        f"--report={tmp_path / 'x'} --attention=0": "numbers above 0",
+        f"--report={tmp_path / 'file' / 'x.html'}": "is a file",
+        f"--report={tmp_path / 'file' / 'deep' / 'x'}": "is a file",
+        f"--report={tmp_path / 'file'}": "is a file",
+        f"--report={tmp_path / 'folder.html'}": "is a folder",
+        f"--output={tmp_path / 'file' / 'x'}": "is a file",
+        f"--output={tmp_path}": "is a folder",
+    }.items():
+        result = nmt("evaluate", copied, *toy["test"], *wrong.split())
+        assert result.code == 1 and said in result.err, wrong
+        assert not (copied / "evaluations").exists()  # nothing was translated
+    lines = f"--hypotheses={toy['test'][1]}"
+    place = f"--report={tmp_path / 'x.html'}"
+    result = nmt("evaluate", *toy["test"], lines, place, "--attention=3", "--resamples=0")
+    assert result.code == 0 and "line 3: test.yy has no attention to show" in result.err
 
 
 def test_a_file_of_translations_alone_makes_a_report(tmp_path: Path) -> None:

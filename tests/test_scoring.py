@@ -1,4 +1,5 @@
-"""Scores, intervals and tests are the sacrebleu command's, to the last digit."""
+"""Scores, intervals and tests are the sacrebleu command's, to the last digit; COMET is asked as its
+package wants to be."""
 
 from __future__ import annotations
 
@@ -12,21 +13,24 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import sentencepiece
+from conftest import nmt
 
 kept_handler = signal.getsignal(getattr(signal, "SIGPIPE", signal.SIGTERM))
 from sacrebleu import sacrebleu  # noqa: E402  (which lets SIGPIPE end the process)
 from sacrebleu.tokenizers import tokenizer_spm  # noqa: E402
 
 from nmt.errors import SettingsError  # noqa: E402
-from nmt.judging import Resampling  # noqa: E402
+from nmt.judgement import Resampling  # noqa: E402
 from nmt.scoring import MOST_RESAMPLED, Options, Scorer, model_of, resampling_for  # noqa: E402
 
 signal.signal(getattr(signal, "SIGPIPE", signal.SIGTERM), kept_handler)
 
+Files = dict[str, tuple[Path, Path]]
 Lines = list[str]
 NAMES = {"bleu": "BLEU", "chrf": "chrF2", "chrf++": "chrF2++", "ter": "TER"}
 
@@ -153,7 +157,7 @@ def test_the_language_decides_as_for_the_command(tmp_path: Path) -> None:
         assert signature == their_signature or signature.replace("|lang:en-zh", "") in signature
 
 
-# --- intervals and tests ------------------------------------------------------------------------
+# --- intervals and tests --------------------------------------------------------------------------
 
 
 def noisy(lines: Lines, share: float, seed: int) -> Lines:
@@ -234,7 +238,7 @@ def test_a_large_set_is_resampled_when_asked_for() -> None:
     assert resampling_for(10, 2, "bs", 0) is None
 
 
-# --- parts of a test set ------------------------------------------------------------------------
+# --- parts of a test set --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", ["", "many", "-1", "1.5"])
@@ -286,7 +290,7 @@ def test_exact_matches_are_counted() -> None:
     assert scores["exact"].score == pytest.approx(200 / 3)
 
 
-# --- tokenizers ---------------------------------------------------------------------------------
+# --- tokenizers -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -330,3 +334,59 @@ def test_spbleu_is_told_where_its_model_is(models: Path) -> None:
     assert "tok:flores200" in theirs["signature"]
     (same,) = Scorer([REFERENCE], Options(tokenize="flores200")).scores(SYSTEMS[:1], None)
     assert same["bleu"] == ours["spbleu"]
+
+
+# --- COMET ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """A package whose models find a translation good if it is the reference."""
+    asked: list[Any] = []
+
+    def predict(data: list[dict[str, str]], **options: Any) -> SimpleNamespace:
+        asked.append((data, options))
+        scores = [float(each["mt"] == each["ref"]) for each in data]
+        return SimpleNamespace(scores=scores, system_score=sum(scores) / len(scores))
+
+    def load_from_checkpoint(path: str) -> SimpleNamespace:
+        asked.append(path)
+        return SimpleNamespace(predict=predict)
+
+    module = ModuleType("comet")
+    module.load_from_checkpoint = load_from_checkpoint  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "comet", module)
+    return asked
+
+
+def test_a_model_is_asked(package: list[Any], toy: Files, tmp_path: Path) -> None:
+    model = tmp_path / "model" / "checkpoints" / "model.ckpt"
+    model.parent.mkdir(parents=True)
+    model.touch()
+    (tmp_path / "wrong").write_text("x\n" * 100)
+    places = {"right": toy["test"][1], "wrong": tmp_path / "wrong"}
+    files = [f"--hypotheses={name}={path}" for name, path in places.items()]
+    scored = nmt("evaluate", *toy["test"], *files, "--comet", tmp_path / "model", "--json")
+    assert scored.code == 0, scored.err
+    right, wrong = json.loads(scored.out)["systems"]
+    assert (right["comet"]["score"], wrong["comet"]["score"]) == (100, 0)
+    assert "model:model" in right["comet"]["signature"]
+    path, (data, options), _ = package
+    assert path == str(model)
+    assert set(data[0]) == {"src", "mt", "ref"} and len(data) == 100
+    assert options["gpus"] in (0, 1)
+    shown = nmt("evaluate", *toy["test"], *files, "--comet", model).out.decode()
+    assert "COMET" in shown
+
+
+def test_no_model(package: list[Any], toy: Files, tmp_path: Path) -> None:
+    hypotheses = f"--hypotheses={toy['test'][1]}"
+    result = nmt("evaluate", *toy["test"], hypotheses, "--comet", tmp_path / "none")
+    assert result.code == 1 and "no COMET model" in result.err
+
+
+def test_no_package(toy: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "comet", None)
+    hypotheses = f"--hypotheses={toy['test'][1]}"
+    result = nmt("evaluate", *toy["test"], hypotheses, "--comet", tmp_path)
+    assert result.code == 1 and "pip install 'nmt[comet]'" in result.err

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from conftest import toy_pairs, write_corpus
 from nmt.config import Settings
 from nmt.corpus import open_corpus
 from nmt.errors import RunError
+from nmt.manifest import MANIFEST, Manifest
 from nmt.prepare import Preparation, silent
 from nmt.seen import FILES, SENTENCES, WORDS, Glimpse, Record, Seen, spoken
 
@@ -24,9 +28,7 @@ def record(folder: Path, pairs: list[tuple[str, str]], block: int = 7, most: int
         for start in range(0, len(pairs), block):
             sources, targets = zip(*pairs[start : start + block], strict=True)
             written.add(Glimpse.of(sources, targets))
-    seen = Seen.of(folder)
-    assert seen
-    return seen
+    return Seen(folder)
 
 
 PAIRS = [
@@ -87,7 +89,6 @@ def test_a_preparation_keeps_what_is_trained_on_and_no_more(tmp_path: Path) -> N
     survey = preparation.survey()
     manifest = preparation.write(tmp_path / "out", survey, Settings(), 1)
     seen = Seen.of(tmp_path / "out")
-    assert seen
     with pa.ipc.open_file(str(tmp_path / "out" / SENTENCES)) as file:
         assert file.read_all().num_rows == manifest.train.kept
     found = seen.find(*map(list, zip(*pairs, strict=True)))
@@ -97,8 +98,31 @@ def test_a_preparation_keeps_what_is_trained_on_and_no_more(tmp_path: Path) -> N
     assert found.pairs.sum() >= manifest.train.kept
 
 
-def test_an_old_folder_has_nothing_to_tell(tmp_path: Path) -> None:
-    assert Seen.of(tmp_path) is None
+def test_the_manifest_vouches_for_the_hashes(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("state")))
+    manifest = Manifest.load(copy)
+    assert set(manifest.seen) == set(FILES)
+    assert manifest.seen[SENTENCES].rows == manifest.train.kept
+    for name in FILES:
+        whole = (copy / name).read_bytes()
+        assert hashlib.sha256(whole).hexdigest() == manifest.seen[name].sha256
+        record(tmp_path / "other", PAIRS)
+        (copy / name).write_bytes((tmp_path / "other" / name).read_bytes())
+        with pytest.raises(RunError, match=f"{name}: is not the file"):
+            Seen.of(copy)
+        (copy / name).write_bytes(whole)
+    assert Seen.of(copy)
+    (copy / WORDS).unlink()
+    with pytest.raises(RunError, match=f"{WORDS}: is not there"):
+        Seen.of(copy)
+
+
+def test_a_manifest_from_before_it_vouched(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("state")))
+    old = json.loads((copy / MANIFEST).read_text())
+    del old["seen"]
+    (copy / MANIFEST).write_text(json.dumps(old))
+    assert Seen.of(copy) == Seen(copy)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

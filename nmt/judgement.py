@@ -1,7 +1,7 @@
 """What is known of systems on a test set: plain results, for whoever shows or stores them.
 
-A `Judgement` is computed once (nmt.judge); the tables of `nmt evaluate`, its JSON and every report
-are made from it. This room computes nothing.
+A `Judgement` is computed once (nmt.evaluate); what a terminal, a program or a page shows of it is
+made from it (nmt.tables, nmt.report). This room computes nothing.
 
     N lines of the test set, counted from 0
 """
@@ -27,8 +27,6 @@ METRICS = {
     "comet": "COMET",
 }
 """How people call each metric, by its key in `System.scores`, in the order they are shown."""
-
-LOWER_IS_BETTER = frozenset({"ter"})
 
 SUSPECTS = {
     "empty": "empty translations",
@@ -76,6 +74,11 @@ class Score:
     interval: Interval | None = None
     p_value: float | None = None  # of the paired test against the first system
 
+    @property
+    def shown(self) -> str:
+        """`43.10 ±1.25`."""
+        return f"{self.score:.2f}" + (f" ±{self.interval.margin:.2f}" if self.interval else "")
+
 
 @dataclass(frozen=True)
 class Line:
@@ -96,7 +99,7 @@ class Bucket:
 
     label: str  # "11-20"
     lines: tuple[int, ...]
-    bleu: float  # nan in an empty bucket
+    bleu: float  # these three are nan in an empty bucket
     chrf: float
     length_ratio: float
 
@@ -135,6 +138,11 @@ class Spread:
 
     mean: float
     deviation: float  # the sample's standard deviation
+
+    @property
+    def shown(self) -> str:
+        """`43.10 sd 0.52`."""
+        return f"{self.mean:.2f} sd {self.deviation:.2f}"
 
 
 @dataclass(frozen=True)
