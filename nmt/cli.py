@@ -418,13 +418,15 @@ def score(
     tokens: options.Tokens = False,
     length_penalty: options.LengthPenalty = None,
     assignments: options.SearchAssignments = None,
-    precision: options.Precision = "auto",
+    precision: options.ScorePrecision = "auto",
     device: options.Device = "auto",
     threads: options.Threads = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Say what log-probability a model gives to translations, or to lines: a line for each."""
+    from dataclasses import replace
+
     from nmt import decoding, stream
     from nmt.formats import ScoreLayout, candidates_of
 
@@ -444,6 +446,8 @@ def score(
     decoding.check(request)
     members = decoding.load_runs(request, task=None)
     aim = members[0].task
+    if aim == "lm" and precision == "auto":  # no search of whose scores these should be
+        request = replace(request, precision="fp32")
     pairs = candidates_of(n_best, sources) if n_best else _corpus(corpus or [], langs, aim).pairs()
     translator = decoding.make_translator(request, members)
     layout = ScoreLayout(format, tokens, one_sided=aim == "lm")
@@ -583,7 +587,7 @@ def tune(
     )
     if rerank and request.reranked:
         raise SettingsError("--rerank tunes without --channel and --lm", "leave it or these out")
-    widths = _numbers(beams, "--beams") if beams else None
+    widths = _widths(beams) if beams else None
     (trained,) = decoding.load_runs(request)
     translator = decoding.make_translator(request, [trained])
     every = list(_corpus(corpus, langs).pairs())
@@ -895,6 +899,16 @@ def _tell_weights(channel: NoisyChannel | None) -> None:
             f"ranked by {channel.weighing}: a guess; nmt tune with the same --channel and --lm "
             "finds weights on a validation corpus"
         )
+
+
+def _widths(text: str) -> list[int]:
+    """The beams that are tried."""
+    from nmt.config import WIDEST
+
+    widths = _numbers(text, "--beams")
+    if max(widths) > WIDEST:
+        raise SettingsError(f"--beams {max(widths)}: a beam is at most {WIDEST:,}")
+    return widths
 
 
 def _numbers(text: str, option: str) -> list[int]:

@@ -26,7 +26,8 @@ from nmt.errors import SettingsError
 
 Natural = Annotated[int, Meta(ge=0, le=1 << 40)]
 Positive = Annotated[int, Meta(ge=1, le=1 << 40)]
-Width = Annotated[int, Meta(ge=1, le=1_000)]
+WIDEST = 1_000  # hypotheses of a sentence that are searched or drawn at once
+Width = Annotated[int, Meta(ge=1, le=WIDEST)]
 Length = Annotated[int, Meta(ge=0, le=1_000_000)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
 Part = Annotated[float, Meta(ge=0, le=1)]

@@ -37,7 +37,7 @@ T = TypeVar("T")
 class _Model(Searchable[Any, Any], Protocol):
     """One model, or several that look like one."""
 
-    def encode(self, source: Tensor, lengths: Tensor, /) -> Any: ...
+    def encode(self, *source: Any) -> Any: ...
 
 
 class Engine:
@@ -47,8 +47,11 @@ class Engine:
         models = model.models if isinstance(model, Ensemble) else [model]
         stepping = [arranged(each, precision) for each in models]
         self.device = next(models[0].parameters()).device
+        self._members = len(models)
         self._model: _Model = (
-            Ensemble(stepping, model.mean) if isinstance(model, Ensemble) else stepping[0]
+            Ensemble(stepping, model.mean, model.subwords)
+            if isinstance(model, Ensemble)
+            else stepping[0]
         )
         plain = any(isinstance(each, Decoder) for each in stepping)
         self._precision = precision if plain else "fp32"  # what is arranged has it in itself
@@ -65,51 +68,64 @@ class Engine:
         options: SearchOptions,
         guides: Sequence[Guide | None] = (),
         keys: Sequence[Sequence[int]] = (),
+        readings: Sequence[Sequence[Ids]] = (),
     ) -> list[list[Hypothesis]]:
         """What is found, or drawn, for each source, best first.
 
         Args:
             guides: what the hypotheses of each source are held to.
             keys: what draws follow from beside the seed; the sources themselves where not given.
+            readings: the sources as each member of an ensemble reads them; all alike where not
+                given.
         """
         held, keys = guides or [None] * len(sources), keys or sources
+        readings = readings or [sources] * self._members
         together = max(1, _ROWS // options.beam)
         batches: list[list[int]] = []
-        for same in _of_one_width(sources):
+        for same in _of_one_width(readings):
             rows = sorted(same, key=lambda row: len(sources[row]))
             batches += [rows[at : at + together] for at in range(0, len(rows), together)]
 
         def found(rows: list[int]) -> list[list[Hypothesis]]:
             return self._search(
-                [sources[i] for i in rows],
+                _rows_of(readings, rows),
                 options,
                 [held[i] for i in rows],
                 [keys[i] for i in rows],
             )
 
-        return self._in_batches(batches, found, self._at_once(sources, options))
+        return self._in_batches(batches, found, self._at_once(readings, options))
 
     def force(
-        self, sources: Sequence[Ids], targets: Sequence[Ids], options: SearchOptions
+        self,
+        sources: Sequence[Ids],
+        targets: Sequence[Ids],
+        options: SearchOptions,
+        readings: Sequence[Sequence[Ids]] = (),
     ) -> list[Hypothesis]:
-        """What the model gives to the known target of each source."""
+        """What the model gives to the known target of each source.
+
+        Args:
+            readings: as `search` has them.
+        """
+        readings = readings or [sources] * self._members
         batches: list[list[int]] = []
-        for same in _of_one_width(sources):
+        for same in _of_one_width(readings):
             rows = sorted(same, key=lambda row: len(targets[row]))
             while rows:
-                longest = max(len(sources[rows[0]]), len(targets[rows[-1]])) + 1
+                longest = max(len(side[rows[-1]]) for side in (*readings, targets)) + 1
                 together = max(1, min(_ROWS, _TOKENS // longest))
                 batches.append(rows[-together:])
                 del rows[-together:]
 
         def forced(rows: list[int]) -> list[Hypothesis]:
-            return self._force([sources[i] for i in rows], [targets[i] for i in rows], options)
+            return self._force(_rows_of(readings, rows), [targets[i] for i in rows], options)
 
-        return self._in_batches(batches, forced, self._at_once(sources, options))
+        return self._in_batches(batches, forced, self._at_once(readings, options))
 
-    def _at_once(self, sources: Sequence[Ids], options: SearchOptions) -> int:
+    def _at_once(self, readings: Sequence[Sequence[Ids]], options: SearchOptions) -> int:
         """How many batches may be under way: one a thread, as far as memory goes."""
-        widest = max(map(len, sources), default=0) + 1
+        widest = max((len(ids) for side in readings for ids in side), default=0) + 1
         looked = widest * int(options.longest(torch.tensor([widest]))) if options.watches else 0
         each = 4 * _COPIES * _ROWS * (self._subwords + looked)  # bytes
         return max(1, min(torch.get_num_threads(), _MEMORY // each))
@@ -149,45 +165,53 @@ class Engine:
     @torch.inference_mode()
     def _search(
         self,
-        sources: Sequence[Ids],
+        readings: Sequence[Sequence[Ids]],
         options: SearchOptions,
         guides: Sequence[Guide | None],
         keys: Sequence[Sequence[int]],
     ) -> list[list[Hypothesis]]:
-        company = self._fewest - len(sources)
-        filled = [*sources, *[sources[0]] * company]
+        readings = [self._in_company(side) for side in readings]
         with autocast(self.device, self._precision):
-            memory = self._encode(filled)
+            memory = self._encode(readings)
             if options.sampling is None:
                 found = search(self, memory, options, self._fewest, guides)
             else:
-                noise = _noise(filled, options, [*keys, *[keys[0]] * company])
+                noise = _noise(memory.lengths, options, self._in_company(keys))
                 found = sample(self, memory, options, noise, self._fewest, guides)
-        return found[: len(sources)]
+        return found[: len(keys)]
 
     @torch.inference_mode()
     def _force(
-        self, sources: Sequence[Ids], targets: Sequence[Ids], options: SearchOptions
+        self, readings: Sequence[Sequence[Ids]], targets: Sequence[Ids], options: SearchOptions
     ) -> list[Hypothesis]:
-        company = self._fewest - len(sources)
         with autocast(self.device, self._precision):
-            memory = self._encode([*sources, *[sources[0]] * company])
-            forced = force(self, memory, [*targets, *[targets[0]] * company], options)
-        return forced[: len(sources)]
+            memory = self._encode([self._in_company(side) for side in readings])
+            forced = force(self, memory, self._in_company(targets), options)
+        return forced[: len(targets)]
 
-    def _encode(self, sources: Sequence[Ids]) -> Any:
-        source, lengths = pad_sources(sources)
-        return self._model.encode(source.to(self.device), lengths.to(self.device))
+    def _in_company(self, rows: Sequence[T]) -> Sequence[T]:
+        """As many as a batch must have, the first one repeated."""
+        return [*rows, *[rows[0]] * (self._fewest - len(rows))]
+
+    def _encode(self, readings: Sequence[Sequence[Ids]]) -> Any:
+        sources = [tuple(part.to(self.device) for part in pad_sources(side)) for side in readings]
+        if isinstance(self._model, Ensemble):
+            return self._model.encode(sources)
+        return self._model.encode(*sources[0])
 
 
-def _of_one_width(sources: Sequence[Ids]) -> Iterator[Iterator[int]]:
-    """Which sources have the same length once they are padded, the shortest first."""
+def _of_one_width(readings: Sequence[Sequence[Ids]]) -> Iterator[Iterator[int]]:
+    """Which sources have the same lengths once they are padded, the shortest first."""
 
-    def width(row: int) -> int:
-        return rounded(len(sources[row]) + 1)
+    def widths(row: int) -> list[int]:
+        return [rounded(len(side[row]) + 1) for side in readings]
 
-    for _, same in groupby(sorted(range(len(sources)), key=width), key=width):
+    for _, same in groupby(sorted(range(len(readings[0])), key=widths), key=widths):
         yield same
+
+
+def _rows_of(readings: Sequence[Sequence[Ids]], rows: Sequence[int]) -> list[list[Ids]]:
+    return [[side[row] for row in rows] for side in readings]
 
 
 def _in_order(batches: Sequence[list[int]], results: Iterator[list[T]]) -> list[T]:
@@ -198,10 +222,9 @@ def _in_order(batches: Sequence[list[int]], results: Iterator[list[T]]) -> list[
     return [by_row[row] for row in range(len(by_row))]
 
 
-def _noise(sources: Sequence[Ids], options: SearchOptions, keys: Sequence[Sequence[int]]) -> Tensor:
+def _noise(lengths: Tensor, options: SearchOptions, keys: Sequence[Sequence[int]]) -> Tensor:
     """What is drawn by: it follows from the seed and a sentence's key, whatever its batch."""
     seed = options.sampling.seed if options.sampling else 0
-    lengths = torch.tensor([len(ids) + 1 for ids in sources])
     shape = (int(options.longest(lengths).max()), options.beam)
     drawn = [np.random.default_rng([seed, *ids]).random(shape, np.float32) for ids in keys]
     return torch.from_numpy(np.stack(drawn)).transpose(1, 2)

@@ -1,8 +1,12 @@
 """Several models that decide together: to search they look like one.
 
-Each member reads the source and keeps its own state; what they say about the next token is
-averaged, as probabilities (the arithmetic mean) or as log-probabilities (the geometric mean,
-which trusts a token only as far as every member does).
+Each member reads the source, in subwords of its own, and keeps its own state; what they say about
+the next token is averaged, as probabilities (the arithmetic mean) or as log-probabilities (the
+geometric mean, which trusts a token only as far as every member does). So they must write in the
+same subwords, and need not read in them.
+
+What a member attends to are positions of its own. Where that is of use outside, alignments say,
+positions are the first member's, and those speak that read as it does.
 
     B sentences, R rows, V vocabulary, S source length
 """
@@ -12,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress, repeat
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -21,6 +26,7 @@ from nmt.checkpoint import Trained
 from nmt.choices import Mean
 from nmt.decoder import Decoder, State, Step
 from nmt.errors import RunError
+from nmt.subwords import Ids, Subwords
 
 
 class Member(Protocol):
@@ -62,21 +68,38 @@ class States:
 
 
 class Ensemble(Generic[M]):
-    """Models with the same vocabularies."""
+    """Models with the same target vocabulary."""
 
-    def __init__(self, models: Sequence[M], mean: Mean = "probabilities") -> None:
+    def __init__(
+        self,
+        models: Sequence[M],
+        mean: Mean = "probabilities",
+        subwords: Sequence[Subwords] = (),
+    ) -> None:
+        """Args: subwords: by which each member reads; all as the first one where not given."""
         self.models, self.mean = tuple(models), mean
+        self.subwords = tuple(subwords)
+        self._alike = [each.proto == self.subwords[0].proto for each in self.subwords]
 
-    def encode(self, source: Tensor, lengths: Tensor) -> Memories:
-        """Source ids [B, S] with EOS and padding, read by every member."""
-        return Memories(tuple(model.encode(source, lengths) for model in self.models))
+    def readings(self, lines: Sequence[str], ids: Sequence[Ids]) -> list[Sequence[Ids]]:
+        """Lines as each member reads them, given as the first one does."""
+        if all(self._alike):
+            return [ids] * len(self.models)
+        pairs = zip(self.subwords, self._alike, strict=True)
+        return [ids if alike else subwords.encode(lines) for subwords, alike in pairs]
+
+    def encode(self, sources: Sequence[tuple[Tensor, Tensor]]) -> Memories:
+        """Each member's source ids [B, S], with EOS and padding, and their lengths [B]."""
+        pairs = zip(self.models, sources, strict=True)
+        return Memories(tuple(model.encode(*source) for model, source in pairs))
 
     def start(self, memory: Memories) -> States:
         pairs = zip(self.models, memory.parts, strict=True)
         return States(tuple(model.start(part) for model, part in pairs))
 
     def step(self, tokens: Tensor, state: States, memory: Memories) -> Step[States]:
-        """Log-probabilities, averaged; the attention's mean is over those members that attend."""
+        """Log-probabilities, averaged; the attention's mean is over those members that attend, and
+        read as the first one does."""
         steps = [
             model.step(tokens, own, part)
             for model, own, part in zip(self.models, state.parts, memory.parts, strict=True)
@@ -84,7 +107,7 @@ class Ensemble(Generic[M]):
         return Step(
             self._average([torch.log_softmax(step.logits.float(), dim=-1) for step in steps]),
             States(tuple(step.state for step in steps)),
-            _mean_attention(steps),
+            _mean_attention(list(compress(steps, self._alike or repeat(True)))),
         )
 
     def _average(self, log_probabilities: Sequence[Tensor]) -> Tensor:
@@ -98,16 +121,18 @@ def ensemble_of(members: Sequence[Trained], mean: Mean) -> Ensemble[Decoder]:
     """Several runs as one model.
 
     Raises:
-        RunError: their subwords differ.
+        RunError: the subwords that they write in differ.
     """
     first = members[0]
     for other in members[1:]:
-        if other.vocabulary.files() != first.vocabulary.files():
+        if not other.vocabulary.target.writes_like(first.vocabulary.target):
             raise RunError(
-                f"{first.run.path} and {other.run.path} have different subwords",
-                "only models that were trained on one preparation can decide together",
+                f"{first.run.path} and {other.run.path} write in different subwords",
+                "only models with the same target vocabulary can decide together: train them on "
+                "one preparation, or with data.joint_vocab = false on the same target text",
             )
-    return Ensemble([member.model for member in members], mean)
+    subwords = [member.vocabulary.source for member in members]
+    return Ensemble([member.model for member in members], mean, subwords)
 
 
 def _mean_attention(steps: Sequence[Step[State]]) -> Tensor | None:

@@ -157,6 +157,13 @@ Precision = Annotated[
         help="Arithmetic of the search; auto: int8 where the CPU has exact 8-bit products."
     ),
 ]
+ScorePrecision = Annotated[
+    choices.PrecisionChoice,
+    typer.Option(
+        help="Arithmetic; auto: as nmt translate has it, so that scores are those of the search; "
+        "fp32 for a language model."
+    ),
+]
 Ensemble = Annotated[
     choices.Mean | None,
     typer.Option(
@@ -224,7 +231,9 @@ Prompt = Annotated[
 Count = Annotated[int, typer.Option("--count", "-n", min=1, help="Lines drawn.")]
 MaxLength = Annotated[
     int | None,
-    typer.Option(min=1, help="Subwords a line may have.  [default: the run's data.max_length]"),
+    typer.Option(
+        min=1, max=10_000, help="Subwords a line may have.  [default: the run's data.max_length]"
+    ),
 ]
 
 # --- translating: looking closely ---------------------------------------------------------------

@@ -124,6 +124,7 @@ def likelihood(model: Decoder, lines: Sequence[str], subwords: Subwords) -> Like
 class Encoded:
     """Pairs as ids, those left out that have an empty side or one of more than `longest` ids."""
 
+    lines: list[str]  # of the source
     sources: list[Ids]
     targets: list[Ids]
     left_out: int
@@ -139,5 +140,8 @@ def encode(pairs: Sequence[Pair], vocabulary: Vocabulary, longest: int) -> Encod
     targets = vocabulary.target.encode([pair.target for pair in filled])
     rows = [i for i in range(len(filled)) if max(len(sources[i]), len(targets[i])) <= longest]
     return Encoded(
-        [sources[i] for i in rows], [targets[i] for i in rows], left_out=len(pairs) - len(rows)
+        [filled[i].source for i in rows],
+        [sources[i] for i in rows],
+        [targets[i] for i in rows],
+        left_out=len(pairs) - len(rows),
     )

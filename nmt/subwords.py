@@ -121,6 +121,13 @@ class Subwords:
         pieces: list[str] = self._processor.encode(line, out_type=str)
         return pieces
 
+    def writes_like(self, other: Subwords) -> bool:
+        """Whether the same ids say the same in both."""
+        every = range(len(self))
+        return self.proto == other.proto or (
+            len(self) == len(other) and self.pieces(every) == other.pieces(every)
+        )
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The subwords themselves."""
         return [self._processor.id_to_piece(int(i)) for i in ids]

@@ -198,9 +198,14 @@ def _perplexity(
         )
     if len(members) == 1:
         return perplexity(first.model, encoded.batches())
-    engine = Engine(ensemble_of(members, request.mean or "probabilities"), "fp32")
+    together = ensemble_of(members, request.mean or "probabilities")
     options = SearchOptions.of(first.settings.translate)
-    forced = engine.force(encoded.sources, encoded.targets, options) if encoded.sources else []
+    readings = together.readings(encoded.lines, encoded.sources)
+    forced = (
+        Engine(together, "fp32").force(encoded.sources, encoded.targets, options, readings)
+        if encoded.sources
+        else []
+    )
     tokens = sum(len(each.ids) + 1 for each in forced)
     return perplexity_of(-sum(each.log_probability for each in forced), tokens)
 

@@ -75,6 +75,7 @@ class Translator:
         channel: they are ranked by other models too.
         """
         self.engine = Engine(model, precision)
+        self._ensemble = model if isinstance(model, Ensemble) else None
         self.vocabulary, self.options = vocabulary, options
         self.utility, self.channel = utility, channel
         self.planner = Planner(vocabulary, options, longest, terminology, self.engine.device)
@@ -104,7 +105,8 @@ class Translator:
         pieces = [piece for plan in plans for piece in plan.pieces]
         sources, guides = [piece.source for piece in pieces], [piece.guide for piece in pieces]
         options = replace(self.options, best=0) if self.utility else self.options
-        candidates = self.engine.search(sources, options, guides)
+        readings = self._readings(self._texts(plans), sources)
+        candidates = self.engine.search(sources, options, guides, readings=readings)
         if self.channel:
             candidates = self._reranked(self.channel, plans, candidates)
         found = map(self._by_risk, pieces, candidates)
@@ -118,28 +120,34 @@ class Translator:
     ) -> list[list[Hypothesis]]:
         """The candidates of each piece, as the noisy channel ranks them."""
         pieces = [piece for plan in plans for piece in plan.pieces]
-        sources = [
-            text
-            for plan in plans
-            for text in texts_of(
-                plan.line, [piece.source for piece in plan.pieces], self.vocabulary.source
-            )
-        ]
         texts = [
             [_text(piece, hypothesis, self.vocabulary.target) for hypothesis in candidates]
             for piece, candidates in zip(pieces, found, strict=True)
         ]
-        return channel.reranked(sources, texts, found)
+        return channel.reranked(self._texts(plans), texts, found)
+
+    def _texts(self, plans: Sequence[Plan]) -> list[str]:
+        """What all pieces say."""
+        subwords = self.vocabulary.source
+        each = (texts_of(plan.line, [p.source for p in plan.pieces], subwords) for plan in plans)
+        return [text for texts in each for text in texts]
 
     def hypotheses(self, lines: Sequence[str]) -> list[list[Hypothesis]]:
         """What the search finished for each line, best first, each as one piece, however long."""
-        return self.engine.search(self.vocabulary.source.encode(lines), self.options)
+        ids = self.vocabulary.source.encode(lines)
+        readings = self._readings(lines, ids)
+        return self.engine.search(ids, self.options, readings=readings)
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[Hypothesis]:
         """What the model gives to known translations, each as one piece, however long."""
         source_ids = self.vocabulary.source.encode(sources)
         target_ids = self.vocabulary.target.encode(targets)
-        return self.engine.force(source_ids, target_ids, self.options)
+        readings = self._readings(sources, source_ids)
+        return self.engine.force(source_ids, target_ids, self.options, readings)
+
+    def _readings(self, lines: Sequence[str], ids: Sequence[Ids]) -> Sequence[Sequence[Ids]]:
+        """Lines as each member of an ensemble reads them."""
+        return self._ensemble.readings(lines, ids) if self._ensemble else ()
 
     def _by_risk(self, piece: Piece, found: list[Hypothesis]) -> list[Hypothesis]:
         """A piece's hypotheses ranked by expected utility, if that is asked for."""

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,16 @@ import torch
 from conftest import TINY, nmt, toy_pairs, write_corpus
 
 from nmt import process
-from nmt.checkpoint import Run, load, read_config, read_tensors
+from nmt.checkpoint import (
+    Run,
+    load,
+    new_model,
+    read_config,
+    read_tensors,
+    weights_of,
+    write_config,
+    write_tensors,
+)
 from nmt.files import locked
 from nmt.inference import precision_for
 from nmt.search import SearchOptions
@@ -414,8 +424,53 @@ def test_models_of_other_subwords_do_not_decide_together(run: Path, tmp_path: Pa
     (tmp_path / "other" / "subwords.model").write_bytes(other)
     assert nmt("translate", tmp_path / "other", stdin=b"ba\n").code == 0
     message = fails("translate", f"{run},{tmp_path / 'other'}", stdin=b"ba\n")
-    assert f"{run} and {tmp_path / 'other'} have different subwords" in message
-    assert "only models that were trained on one preparation" in message
+    assert f"{run} and {tmp_path / 'other'} write in different subwords" in message
+    assert "only models with the same target vocabulary can decide together" in message
+
+
+def test_models_that_read_other_subwords_decide_together(
+    run: Path, toy: dict[str, tuple[Path, Path]], tmp_path: Path
+) -> None:
+    """What a sentence is cut into is each member's own affair; alignments are the first one's."""
+    other = reads_other_subwords(run, tmp_path / "other")
+    assert nmt("translate", other, stdin=b"ba\n").code == 0
+    text = toy["test"][0].read_bytes()
+    for runs, first in ((f"{run},{other}", run), (f"{other},{run}", other)):
+        found = nmt("translate", runs, "--format=jsonl", "--subword-alignments", stdin=text)
+        assert found.code == 0, found.err
+        links = [json.loads(line)["alignment"].split() for line in found.lines]
+        subwords = Vocabulary.load(first).source.encode(text.decode().splitlines())
+        for each, ids in zip(links, subwords, strict=True):
+            assert all(int(link.partition("-")[0]) <= len(ids) for link in each)
+        assert nmt("score", runs, *toy["test"]).code == 0
+    record = json.loads(
+        nmt("evaluate", f"{run},{other}", *toy["test"], "--json", "--resamples=0").out
+    )
+    assert record["perplexity"] > 1
+
+
+def reads_other_subwords(run: Path, copy: Path) -> Path:
+    """A run whose model knows nothing, with the target subwords of `run` and its own for the
+    source, half as many."""
+    shutil.copytree(run, copy)
+    subwords = Vocabulary.load(run).target
+    lines = [source.upper() for source, _ in toy_pairs(300, 5)]
+    lines += [line.lower() for line in lines]
+    small = replace(read_config(Run(run)).data, vocab_size=36)
+    own = Vocabulary.learn(lines, lines, small).source
+    (copy / "subwords.model").unlink()
+    for name, content in Vocabulary(own, subwords).files().items():
+        (copy / name).write_bytes(content)
+    settings = read_config(Run(run))
+    settings = replace(
+        settings,
+        data=replace(settings.data, joint_vocab=False),
+        model=replace(settings.model, tied="target", hidden=40),
+    )
+    write_config(Run(copy), settings)
+    model = new_model(settings, Vocabulary.load(copy))
+    write_tensors(Run(copy).model, weights_of(model), {})
+    return copy
 
 
 def test_weights_cut_off(run: Path, tmp_path: Path) -> None:

@@ -47,13 +47,24 @@ class Member:
         return Step(self.probabilities.log() + self.number, state, self.attention)
 
 
+@dataclass(frozen=True)
+class Subwords:
+    """They cut every line into the same."""
+
+    proto: str
+
+    def encode(self, lines: list[str]) -> list[list[str]]:
+        return [[self.proto] for _ in lines]
+
+
 MEMBERS = [Member(ONE, WEIGHTS, 10), Member(OTHER, WEIGHTS.flip(1), 20)]
 LENGTHS = torch.tensor([1, 2])
+SOURCES = [(torch.zeros(2, 2), LENGTHS)] * 3
 
 
 def logits_of(members: list[Member], mean: Mean) -> tuple[Tensor, Tensor | None]:
     together = Ensemble(members, mean)  # type: ignore[type-var]
-    memory = together.encode(torch.zeros(2, 2), LENGTHS)
+    memory = together.encode(SOURCES[: len(members)])
     step = together.step(torch.zeros(2), together.start(memory), memory)
     return step.logits, step.attention
 
@@ -79,9 +90,27 @@ def test_those_that_attend_speak_for_all(mean: Mean) -> None:
     assert logits_of([blind], mean)[1] is None
 
 
+def test_each_reads_in_its_own_subwords() -> None:
+    """Positions of another reading mean nothing to the first member's."""
+    here, there = Subwords("ab"), Subwords("c")
+    odd = Member(OTHER, torch.full((2, 3), 1 / 3), 30)
+    together = Ensemble([*MEMBERS, odd], "logits", [here, here, there])  # type: ignore
+    assert together.readings(["x", "yz"], [[7], [8]]) == [[[7], [8]], [[7], [8]], [["c"], ["c"]]]
+    longer = torch.zeros(2, 3), torch.tensor([3, 2])
+    memory = together.encode([*SOURCES[:2], longer])
+    assert memory.lengths.tolist() == [11, 12]
+    step = together.step(torch.zeros(2), together.start(memory), memory)
+    assert step.attention is not None
+    torch.testing.assert_close(step.attention, (WEIGHTS + WEIGHTS.flip(1)) / 2)
+    first = Ensemble([odd, *MEMBERS], "logits", [there, here, here])  # type: ignore
+    memory = first.encode([longer, *SOURCES[:2]])
+    step = first.step(torch.zeros(2), first.start(memory), memory)
+    assert step.attention is not None and step.attention.shape == (2, 3)
+
+
 def test_rows_are_chosen_in_every_member() -> None:
     together = Ensemble(MEMBERS)  # type: ignore[type-var]
-    memory = together.encode(torch.zeros(2, 2), LENGTHS)
+    memory = together.encode(SOURCES[:2])
     rows = torch.tensor([1, 1, 0])
     chosen: Any
     for chosen in (memory.select(rows), together.start(memory).select(rows)):

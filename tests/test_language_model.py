@@ -90,7 +90,7 @@ def test_the_score_of_a_line_is_the_sum_of_its_steps(
             wanted, abs=1e-4
         )
         assert "source" not in record
-    plain = nmt("score", lm, text, "--precision=fp32").lines
+    plain = nmt("score", lm, text).lines  # exact numbers are the default
     assert [float(line) for line in plain] == pytest.approx(
         [record["log_probability"] for record in records], abs=1e-4
     )
@@ -226,6 +226,7 @@ def test_lines_are_no_longer_than_asked(lm: Path, trained: Trained) -> None:
     words = ("sample", lm, "--count=40", "--temperature=2")
     assert max(map(len, nmt(*words, "--max-length=3").lines)) <= 3 * longest
     assert max(map(len, nmt(*words).lines)) > 3 * longest
+    assert nmt(*words, "--max-length=100000000").code == 2
 
 
 # --- text -----------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from nmt.inference import arranged, precision_for
 from nmt.metrics import METRICS
 from nmt.model import Seq2Seq
 from nmt.search import Sampling, SearchOptions
+from nmt.subwords import Vocabulary
 from nmt.translate import Translator
 
 
@@ -155,3 +156,27 @@ def test_an_ensemble_of_one_model_twice_is_that_model(
         mine, theirs = one.candidates[0], two.candidates[0]
         assert mine.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
     assert both.translate(lines) == [both.translate([line])[0] for line in lines]
+
+
+def test_an_ensemble_whose_members_read_otherwise(
+    translator: Translator, run: Path, device: Device
+) -> None:
+    """Neighbours do not matter, and what search gave is what is forced."""
+    trained, lines = load(run, device.torch), lines_of_all_lengths()
+    small = replace(trained.settings.data, vocab_size=30)
+    own = Vocabulary.learn(lines, lines, small).source
+    torch.manual_seed(4)
+    size = ModelSettings(embedding=16, hidden=48, tied="none", dropout=0.0)
+    other = Seq2Seq(size, len(own), len(trained.vocabulary.target)).eval()
+    ways = [trained.vocabulary.source, own]
+    assert len(own.encode(lines[:1])[0]) > len(ways[0].encode(lines[:1])[0])
+    together = Ensemble([trained.model, other], "probabilities", ways)
+    both = Translator(together, trained.vocabulary, SearchOptions(beam=3), 10, "fp32")
+    assert_neighbours_do_not_matter(both, lines)
+    found = both.hypotheses(lines)
+    ids, targets = ways[0].encode(lines), [list(best[0].ids) for best in found]
+    readings = together.readings(lines, ids)
+    for best, forced in zip(
+        found, both.engine.force(ids, targets, both.options, readings), strict=True
+    ):
+        assert best[0].log_probability == pytest.approx(forced.log_probability, abs=1e-4)

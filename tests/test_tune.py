@@ -154,3 +154,5 @@ def test_nothing_to_tune_on(run: Path, tmp_path: Path) -> None:
     assert "nothing in it to tune on" in nmt("tune", run, tmp_path / "a", tmp_path / "b").err
     result = nmt("tune", run, tmp_path / "a", tmp_path / "b", "--beams=0,x")
     assert result.code == 1 and "--beams 0,x" in result.err
+    result = nmt("tune", run, tmp_path / "a", tmp_path / "b", "--beams=4,100000")
+    assert result.code == 1 and "--beams 100000: a beam is at most 1,000" in result.err
