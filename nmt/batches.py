@@ -224,10 +224,14 @@ def make_batch(
     )
 
 
-def pad_sources(sources: Sequence[IdsLike]) -> tuple[Tensor, Tensor]:
-    """Source ids (without EOS) → [B, S] with EOS and padding, and their lengths [B]."""
+def pad_sources(sources: Sequence[IdsLike], width: int = 0) -> tuple[Tensor, Tensor]:
+    """Source ids (without EOS) → [B, S] with EOS and padding, and their lengths [B].
+
+    Args:
+        width: S; by default that of the longest, rounded up.
+    """
     lengths = [len(ids) + 1 for ids in sources]
-    padded = np.full((len(sources), rounded(max(lengths))), PAD, dtype=np.int64)
+    padded = np.full((len(sources), width or rounded(max(lengths))), PAD, dtype=np.int64)
     for row, ids in enumerate(sources):
         padded[row, : len(ids)] = ids
         padded[row, len(ids)] = EOS

@@ -45,7 +45,6 @@ from nmt.files import PART, cannot_write, replacing, replacing_folder, write_tex
 from nmt.language_model import LanguageModel
 from nmt.manifest import MANIFEST, Manifest
 from nmt.model import Seq2Seq
-from nmt.seen import FILES as SEEN
 from nmt.subwords import Vocabulary
 
 FORMAT = 1
@@ -148,8 +147,7 @@ class Run:
     def clear(self) -> None:
         """Remove what a training writes here, and nothing else; the prepared corpus stays."""
         ours = [self.config, *self.resumable(), self.model, self.log, self.scores, self.channel]
-        ours += [self.path / MANIFEST, *self.path.glob("subwords*.model")]
-        ours += [self.path / name for name in SEEN]
+        ours += preparation_files(self.path)
         ours += [*self.weights.glob("*.safetensors"), *self.incidents.glob("*.json")]
         ours += self.evaluations.glob("*.json")
         for file in ours:
@@ -260,8 +258,7 @@ def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
 
 def preparation_files(folder: Path) -> list[Path]:
     """What a model needs of the preparation it was trained on."""
-    seen = [folder / name for name in SEEN if (folder / name).is_file()]
-    return [*folder.glob("subwords*.model"), folder / MANIFEST, *seen]
+    return [folder / MANIFEST, *folder.glob("subwords*.model"), *folder.glob("seen-*.arrow")]
 
 
 # --- config -------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ single steps. There are two arrangements of them:
                     al. 2015, §3.3). Training has to go step by step too.
 
     B batch, S source length, T target length, E embedding, H hidden, V vocabulary, K beam,
-    R rows of a step: B·K, the K beams of a sentence next to each other
+    R rows of a step: B·K, the K beams of a sentence next to each other, or some of these (`Grid`)
 """
 
 from __future__ import annotations
@@ -51,7 +51,14 @@ class Memory:
 
     def select(self, rows: Tensor) -> Memory:
         """The sentences of these rows, in this order."""
-        return Memory(*(getattr(self, name).index_select(0, rows) for name in self.__annotations__))
+        values = self.values.index_select(0, rows)
+        return Memory(
+            values,
+            values if self.keys is self.values else self.keys.index_select(0, rows),
+            self.padding.index_select(0, rows),
+            self.summary.index_select(0, rows),
+            self.lengths.index_select(0, rows),
+        )
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,43 @@ class State:
             None if self.fed is None else self.fed.index_select(0, rows),
             None if self.covered is None else self.covered.index_select(0, rows),
         )
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which of the K hypotheses of each of B sentences have a row."""
+
+    sentences: int
+    beams: int
+    places: Tensor  # [R] of the rows, in order: numbers in B·K
+
+    @property
+    def full(self) -> bool:
+        return len(self.places) == self.sentences * self.beams
+
+    @property
+    def sentence(self) -> Tensor:
+        """Which one each row belongs to: [R]."""
+        return self.places // self.beams
+
+    @property
+    def numbers(self) -> Tensor:
+        """The row of each hypothesis; 0 of those that have none: [B, K]."""
+        numbers = self.places.new_zeros(self.sentences * self.beams)
+        numbers[self.places] = torch.arange(len(self.places), device=numbers.device)
+        return numbers.view(self.sentences, self.beams)
+
+    def spread(self, rows: Tensor) -> Tensor:
+        """[R, X] → [B, K, X], zeros where there is no row."""
+        if not self.full:
+            every = rows.new_zeros(self.sentences * self.beams, rows.shape[1])
+            rows = every.index_copy_(0, self.places, rows)
+        return rows.view(self.sentences, self.beams, -1)
+
+    def gather(self, every: Tensor) -> Tensor:
+        """[B, K, X] → [R, X]."""
+        rows = every.flatten(0, 1)
+        return rows if self.full else rows.index_select(0, self.places)
 
 
 S = TypeVar("S")
@@ -173,14 +217,25 @@ class Decoder(nn.Module, ABC):
             readouts.append(advanced.readout)
         return torch.stack(readouts, dim=1)
 
-    def step(self, tokens: Tensor, state: State, memory: Memory) -> Step[State]:
-        """Logits after one more token [R] a row."""
+    def step(
+        self, tokens: Tensor, state: State, memory: Memory, grid: Grid | None = None
+    ) -> Step[State]:
+        """Logits after one more token [R] a row.
+
+        Args:
+            grid: where the rows stand; None: the same number for each sentence, side by side.
+        """
         embedded = embed(self.target_embedding, tokens)
-        advanced = self._advance(embedded, state, memory, NONE)
+        advanced = self._advance(embedded, state, memory, NONE, grid)
         return Step(self.output(advanced.readout), advanced.state, advanced.attention)
 
     def _advance(
-        self, embedded: Tensor, state: State, memory: Memory, dropout: Dropout
+        self,
+        embedded: Tensor,
+        state: State,
+        memory: Memory,
+        dropout: Dropout,
+        grid: Grid | None = None,
     ) -> _Advanced:
         """The decoder's equations: a whole sequence [B, T, E] at once, or one step [R, E]."""
         feeding = self.settings.input_feeding
@@ -192,7 +247,7 @@ class Decoder(nn.Module, ABC):
             outputs, now = layer(beside(inputs, answer.context), state.layers[number], dropout)
             after.append(now)
             if number == asking:
-                answer = self._attend(outputs, state.covered, memory)
+                answer = self._attend(outputs, state.covered, memory, grid)
             stream = self.decoder_connections[number](stream, outputs)
             stream = self.decoder_norms[number](stream)
         top = beside(dropout.units("top", stream), answer.context)
@@ -200,7 +255,9 @@ class Decoder(nn.Module, ABC):
         state = State(tuple(after), readout if feeding else None, answer.covered)
         return _Advanced(readout, state, answer.weights)
 
-    def _attend(self, queries: Tensor, covered: Tensor | None, memory: Memory) -> _Answer:
+    def _attend(
+        self, queries: Tensor, covered: Tensor | None, memory: Memory, grid: Grid | None = None
+    ) -> _Answer:
         """Ask with the outputs of a whole sequence [B, T, H], or of one step [R, H]."""
         if self.attention is None:
             return _Answer()
@@ -209,16 +266,14 @@ class Decoder(nn.Module, ABC):
             if covered is not None:
                 return self._attend_in_turn(queries, covered, memory)
             return _Answer(*self.attention(queries, *where))
-        sentences = len(memory.lengths)
-        beams = queries.view(sentences, -1, queries.shape[-1])  # [B, K, H]
+        grid = grid or whole_grid(len(queries), memory)
+        beams = grid.spread(queries)  # [B, K, H]
         if covered is None:
             context, weights = self.attention(beams, *where)
-            return _Answer(context.flatten(0, 1), weights.flatten(0, 1))
-        before = covered.view(sentences, -1, covered.shape[-1])  # [B, K, S]
+            return _Answer(grid.gather(context), grid.gather(weights))
+        before = grid.spread(covered)  # [B, K, S]
         context, weights = self.attention(beams, *where, before)
-        return _Answer(
-            context.flatten(0, 1), weights.flatten(0, 1), (before + weights).flatten(0, 1)
-        )
+        return _Answer(grid.gather(context), grid.gather(weights), grid.gather(before + weights))
 
     def _attend_in_turn(self, queries: Tensor, covered: Tensor, memory: Memory) -> _Answer:
         """The same for a sequence [B, T, H] whose every answer bears on the next question."""
@@ -252,6 +307,12 @@ class Decoder(nn.Module, ABC):
             for module in self.modules():
                 if isinstance(module, nn.Embedding):
                     module.weight[PAD] = 0
+
+
+def whole_grid(rows: int, memory: Memory) -> Grid:
+    """The same number of rows for each sentence."""
+    every = torch.arange(rows, device=memory.lengths.device)
+    return Grid(len(memory.lengths), rows // len(memory.lengths), every)
 
 
 def make_embedding(size: int, width: int) -> nn.Embedding:

@@ -269,6 +269,7 @@ def make_translator(
     Raises:
         NmtError: these models, or their settings, do not allow it.
     """
+    from nmt.device import give_back_freed_memory
     from nmt.ensemble import ensemble_of
     from nmt.inference import precision_for
     from nmt.metrics import METRICS
@@ -280,7 +281,7 @@ def make_translator(
     settings = _settings(request, members, channel)
     _check_models(request, members, settings)
     several = len(members) > 1
-    return Translator(
+    translator = Translator(
         ensemble_of(members, request.mean or "probabilities") if several else first.model,
         first.vocabulary,
         SearchOptions.of(
@@ -296,6 +297,8 @@ def make_translator(
         METRICS[request.utility or "chrf"] if request.mbr else None,
         channel,
     )
+    give_back_freed_memory()  # a model is read and laid out once, in several times its size
+    return translator
 
 
 def described(

@@ -11,6 +11,7 @@ import ctypes
 import os
 import platform
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -151,10 +152,23 @@ def _keep_freed_memory() -> bool:
         Whether that is possible here.
     """
     trim_threshold, mmap_threshold = -1, -3  # mallopt(3)
+    mallopt = _from_libc("mallopt")
+    return bool(mallopt and mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, 1 << 30))
+
+
+def give_back_freed_memory() -> None:
+    """Hand back all the same what has been freed by now, where that is possible: it would wait for
+    this thread, and others are to do the work."""
+    if malloc_trim := _from_libc("malloc_trim"):
+        malloc_trim(0)
+
+
+def _from_libc(name: str) -> Callable[..., int] | None:
+    """A function of the C library, if it has it."""
     if os.name != "posix":
-        return False
+        return None
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        function: Callable[..., int] = getattr(ctypes.CDLL(None), name)
     except (OSError, AttributeError):
-        return False
-    return bool(mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, 1 << 30))
+        return None
+    return function

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.batches import SHORTEST, pad_sources, rounded
+from nmt.batches import pad_sources
 from nmt.choices import Precision
-from nmt.decoder import Decoder, Step
+from nmt.decoder import Decoder, Grid, Step
 from nmt.device import autocast
 from nmt.ensemble import Ensemble
 from nmt.inference import arranged
@@ -55,9 +55,9 @@ class Engine:
         )
         plain = any(isinstance(each, Decoder) for each in stepping)
         self._precision = precision if plain else "fp32"  # what is arranged has it in itself
-        # The smallest product of a step is attention over a memory of SHORTEST positions.
+        # The smallest product of a step is attention over the shortest memory.
         narrowest = min(each.settings.hidden for each in models)
-        rows = max(4, _SMALL_PRODUCT // (SHORTEST * narrowest) + 1)
+        rows = max(4, _SMALL_PRODUCT // (_width([]) * narrowest) + 1)
         self._fewest = max(2, rows)  # sentences, since the first step has one row for each
         self._subwords = len(models[0].target_embedding.weight)
         self._given_up = False  # whether what is under way should stop
@@ -154,11 +154,11 @@ class Engine:
         """The state that a batch starts from."""
         return self._model.start(memory)
 
-    def step(self, tokens: Tensor, state: Any, memory: Any) -> Step[Any]:
+    def step(self, tokens: Tensor, state: Any, memory: Any, grid: Grid | None = None) -> Step[Any]:
         """The model's step, as long as somebody waits for what comes of it."""
         if self._given_up:
             raise CancelledError
-        return self._model.step(tokens, state, memory)
+        return self._model.step(tokens, state, memory, grid)
 
     # --- one batch --------------------------------------------------------------------------------
 
@@ -194,7 +194,8 @@ class Engine:
         return [*rows, *[rows[0]] * (self._fewest - len(rows))]
 
     def _encode(self, readings: Sequence[Sequence[Ids]]) -> Any:
-        sources = [tuple(part.to(self.device) for part in pad_sources(side)) for side in readings]
+        padded = [pad_sources(side, _width(side[0])) for side in readings]
+        sources = [(ids.to(self.device), lengths.to(self.device)) for ids, lengths in padded]
         if isinstance(self._model, Ensemble):
             return self._model.encode(sources)
         return self._model.encode(*sources[0])
@@ -204,10 +205,18 @@ def _of_one_width(readings: Sequence[Sequence[Ids]]) -> Iterator[Iterator[int]]:
     """Which sources have the same lengths once they are padded, the shortest first."""
 
     def widths(row: int) -> list[int]:
-        return [rounded(len(side[row]) + 1) for side in readings]
+        return [_width(side[row]) for side in readings]
 
     for _, same in groupby(sorted(range(len(readings[0])), key=widths), key=widths):
         yield same
+
+
+def _width(source: Ids) -> int:
+    """Its length once it is padded: in larger steps than in training, since padding costs little
+    here, and a step of few rows nearly as much as one of many."""
+    length = len(source) + 1
+    step = 8 if length <= 32 else 16 if length <= 64 else 32
+    return -(-length // step) * step
 
 
 def _rows_of(readings: Sequence[Sequence[Ids]], rows: Sequence[int]) -> list[list[Ids]]:

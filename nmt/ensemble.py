@@ -24,7 +24,7 @@ from torch import Tensor
 
 from nmt.checkpoint import Trained
 from nmt.choices import Mean
-from nmt.decoder import Decoder, State, Step
+from nmt.decoder import Decoder, Grid, State, Step
 from nmt.errors import RunError
 from nmt.subwords import Ids, Subwords
 
@@ -36,7 +36,9 @@ class Member(Protocol):
 
     def start(self, memory: Any, /) -> State: ...
 
-    def step(self, tokens: Tensor, state: State, memory: Any, /) -> Step[State]: ...
+    def step(
+        self, tokens: Tensor, state: State, memory: Any, grid: Grid | None = None, /
+    ) -> Step[State]: ...
 
 
 M = TypeVar("M", bound=Member)
@@ -97,11 +99,13 @@ class Ensemble(Generic[M]):
         pairs = zip(self.models, memory.parts, strict=True)
         return States(tuple(model.start(part) for model, part in pairs))
 
-    def step(self, tokens: Tensor, state: States, memory: Memories) -> Step[States]:
+    def step(
+        self, tokens: Tensor, state: States, memory: Memories, grid: Grid | None = None
+    ) -> Step[States]:
         """Log-probabilities, averaged; the attention's mean is over those members that attend, and
         read as the first one does."""
         steps = [
-            model.step(tokens, own, part)
+            model.step(tokens, own, part, grid)
             for model, own, part in zip(self.models, state.parts, memory.parts, strict=True)
         ]
         return Step(

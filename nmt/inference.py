@@ -10,10 +10,11 @@ Nothing is learnt and nothing decided here: the weights of a model are laid out 
 Products are in float32, bfloat16 or 8-bit integers. For integers every input is bounded by 1 (an
 output o·tanh c, a tanh, a mean of such outputs), so that one fixed scale, 1/127, suits all of them
 and sums are exact. What has passed a layer norm or several heads has no such bound: there products
-stay in floating point. On one thread all of this makes the same of a row, to the last bit, however
-many rows there are.
+stay in floating point. Except in float32, attention by plain dot products reads its memory in
+bfloat16, as the encoder wrote it. On one thread all of this makes the same of a row, to the last
+bit, however many rows there are.
 
-    B sentences, K beams, R = B·K rows, S source length, H hidden, G gates, E embedding
+    B sentences, K beams, R ≤ B·K rows, S source length, H hidden, G gates, E embedding
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from nmt.attention import MultiHead
+from nmt.attention import Dot, General, MultiHead
 from nmt.cells import Recurrent
 from nmt.choices import Precision, PrecisionChoice
 from nmt.config import ModelSettings
-from nmt.decoder import Decoder, Memory, State, Step
+from nmt.decoder import Decoder, Grid, Memory, State, Step, whole_grid
 from nmt.device import autocast
 from nmt.errors import SettingsError
 
 _LARGEST_TABLE = 1 << 26  # numbers in the table of subwords; more are computed when needed
+_TOGETHER = 1_024  # subwords whose rows are computed at once
 _VECTORS = 32  # float32 numbers that torch takes at once, or a multiple of them
 _TANH_GATES = {"lstm": 2, "gru": 2, "rnn": 0}
 
@@ -93,8 +95,10 @@ class Arranged:
         bounded = not model.settings.layer_norm and not isinstance(model.attention, MultiHead)
         mixed = precision if bounded or precision != "int8" else floating
         self._reading, self._mixed = floating, mixed != precision
+        plain = type(model.attention) in (Dot, General)  # the others have products of their own
+        self._remembered = torch.bfloat16 if plain and floating == "bf16" else torch.float32
         first, *above = model.layers
-        self._table = _Table(model.target_embedding.weight, first)
+        self._table = _Table(model.target_embedding.weight, first, precision)
         self._first = _Layer(first, precision, first=True)
         self._above = [_Layer(layer, mixed) for layer in above]
         self._readout = _product(-2 * model.to_readout.weight, -2 * model.to_readout.bias, mixed)
@@ -105,9 +109,10 @@ class Arranged:
         """Source ids [B, S] with EOS and padding, read by the model as it is."""
         with autocast(source.device, self._reading):
             memory = self._model.encode(source, lengths)
+        values = memory.values.to(self._remembered)
         return Memory(
-            memory.values.float(),
-            memory.keys.float(),
+            values,
+            values if memory.keys is memory.values else memory.keys.to(self._remembered),
             memory.padding,
             memory.summary.float(),
             lengths,
@@ -121,10 +126,12 @@ class Arranged:
             tuple(layer.begin(*state) for layer, state in zip(layers, states, strict=True))
         )
 
-    def step(self, tokens: Tensor, state: State, memory: Memory) -> Step[State]:
+    def step(
+        self, tokens: Tensor, state: State, memory: Memory, grid: Grid | None = None
+    ) -> Step[State]:
         """Logits after one more token a row, as `Decoder.step`."""
         outputs, first = self._first.step(self._table(tokens), state.layers[0])
-        context, attention = self._attend(outputs, memory)
+        context, attention = self._attend(outputs, memory, grid or whole_grid(len(tokens), memory))
         after = [first]
         for number, layer in enumerate(self._above):
             below = self._between(number, outputs, after[-1], context)
@@ -135,13 +142,16 @@ class Arranged:
         logits = self._output(self._output.enter(readout))
         return Step(logits, State(tuple(after)), attention)
 
-    def _attend(self, outputs: Tensor, memory: Memory) -> tuple[Tensor | None, Tensor | None]:
+    def _attend(
+        self, outputs: Tensor, memory: Memory, grid: Grid
+    ) -> tuple[Tensor | None, Tensor | None]:
         """The context [R, H] as products take it in, and the weights [R, S]."""
         if self._model.attention is None:
             return None, None
-        beams = outputs.view(len(memory.lengths), -1, outputs.shape[-1])  # [B, K, H]
-        context, weights = self._model.attention(beams, memory.keys, memory.values, memory.padding)
-        return self._readout.enter(context.flatten(0, 1)), weights.flatten(0, 1)
+        context, weights = self._model.attention(
+            grid.spread(outputs.to(self._remembered)), memory.keys, memory.values, memory.padding
+        )
+        return self._readout.enter(grid.gather(context).float()), grid.gather(weights)
 
     def _between(
         self, number: int, outputs: Tensor, state: tuple[Tensor, ...], context: Tensor | None
@@ -234,20 +244,23 @@ def _sigmoid(rows: Tensor) -> Tensor:
 
 
 class _Table:
-    """What each subword adds to the first layer's gates."""
+    """What each subword adds to the first layer's gates; in half precision beside products that
+    are coarser than that."""
 
-    def __init__(self, embedding: Tensor, layer: Recurrent) -> None:
+    def __init__(self, embedding: Tensor, layer: Recurrent, precision: Precision) -> None:
         inputs, _, input_bias, recurrent_bias = _scaled(layer)
         bias = input_bias if layer.cell == "gru" else input_bias + recurrent_bias
         self._product = _product(inputs, bias, "fp32")
         self._embedding, self._rows = embedding, None
         if len(embedding) * len(inputs) <= _LARGEST_TABLE:
-            self._rows = self._product(embedding)
+            kind = torch.float32 if precision == "fp32" else torch.float16
+            parts = embedding.split(_TOGETHER)
+            self._rows = torch.cat([self._product(part).to(kind) for part in parts])
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """[R] → [R, G·H]."""
         if self._rows is not None:
-            return self._rows.index_select(0, tokens)
+            return self._rows.index_select(0, tokens).float()
         return self._product(self._embedding.index_select(0, tokens))
 
 

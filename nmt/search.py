@@ -7,10 +7,11 @@ ensemble, a language model or a scripted fake can stand behind it. There are thr
     sample   draws from the model, the same for the same seed and sentence in whatever batch
     force    what the model gives to hypotheses that are known already
 
-All rows of all sentences of a batch are advanced together; a sentence that has finished leaves the
-batch, but for a few where the batch would become too small (`fewest`).
+All hypotheses of all sentences of a batch are advanced together, a row for each; a hypothesis or a
+sentence that has finished leaves the batch, but for a few where the batch would become too small
+(`fewest`).
 
-    B sentences still searched, K beams, R = B·K rows, V vocabulary, L length so far, S source
+    B sentences still searched, K beams, R ≤ B·K rows, V vocabulary, L length so far, S source
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.config import TranslateSettings
-from nmt.decoder import Step
+from nmt.decoder import Grid, Step
 from nmt.errors import NmtError
 from nmt.subwords import BOS, EOS, PAD, UNK
 
 _NEVER = (PAD, BOS)  # no translation holds these
 _BLOCK = 64  # tokens of which only the largest is compared at first
-_FEW = 8  # sentences above which a batch shrinks by so many at once
+_FEW_SENTENCES = 16  # above which a batch shrinks by so many at once
+_FEW_ROWS = 16  # the same
+_HOPELESS = 3.0  # how much less likely, in nats, a hypothesis is that is given up
 
 
 class Selectable(Protocol):
@@ -63,7 +66,12 @@ class Searchable(Protocol[M_contra, S]):
 
     def start(self, memory: M_contra, /) -> S: ...
 
-    def step(self, tokens: Tensor, state: S, memory: M_contra, /) -> Step[S]: ...
+    def step(
+        self, tokens: Tensor, state: S, memory: M_contra, grid: Grid | None = None, /
+    ) -> Step[S]:
+        """What follows one more token a row; `grid` says where rows stand, if not one beside the
+        other."""
+        ...
 
 
 class Guide(Protocol):
@@ -183,8 +191,11 @@ def search(
 ) -> list[list[Hypothesis]]:
     """The best `beam` hypotheses of every sentence, best first.
 
-    A hypothesis is finished when EOS is among its sentence's `beam` best continuations; a sentence
-    is finished with its `beam`-th hypothesis, or at its length limit, where only EOS may follow.
+    A finished hypothesis takes a place in the beam, so that it narrows (Bahdanau et al. 2015's own
+    search): with n of them one more is finished when EOS is among its sentence's `beam` − n best
+    continuations, and as many stay alive. A sentence is finished with its `beam`-th hypothesis, or
+    at its length limit, where only EOS may follow. Where only the best is wanted those are given
+    up that are far less likely than the likeliest one alive.
 
     Args:
         fewest: sentences kept in the batch as long as one of them is not finished, for a model
@@ -194,7 +205,7 @@ def search(
     """
     beams = _Beams(model.start(memory), memory, options, fewest, guides)
     while len(beams.sentences):
-        beams.advance(model.step(beams.tokens, beams.state, beams.memory))
+        beams.advance(model.step(beams.tokens, beams.state, beams.memory, beams.grid))
     finished = beams.finished()
     if not all(finished):
         raise NmtError(
@@ -219,7 +230,7 @@ def sample(
     """
     draws = _Draws(model.start(memory), memory, options, fewest, guides, noise)
     while len(draws.sentences):
-        draws.advance(model.step(draws.tokens, draws.state, draws.memory))
+        draws.advance(model.step(draws.tokens, draws.state, draws.memory, draws.grid))
     return draws.finished()
 
 
@@ -296,16 +307,37 @@ class _Ended:
             yield sentence, _hypothesis(ids, log_probabilities, watched, length, options)
 
 
-def _size(sentences: int) -> int:
-    """The next number of sentences that a batch shrinks to: kernels are made for every number of
-    rows, which takes as long as a step, so that there should be few."""
-    if sentences > _FEW:
-        return -(-sentences // _FEW) * _FEW
-    return 1 << (sentences - 1).bit_length() if sentences else 0
+def _size(wanted: int, step: int) -> int:
+    """The next number that a batch shrinks to: kernels are made for every number of rows, which
+    takes as long as a step, so that there should be few."""
+    if wanted > step:
+        return -(-wanted // step) * step
+    return 1 << (wanted - 1).bit_length() if wanted else 0
+
+
+def _in_company(wanted: Tensor, count: int) -> Tensor:
+    """Where `wanted` [N] is true, and of the other places the first that make up `count`."""
+    found = wanted.nonzero().squeeze(1)
+    if len(found) < count:
+        others = wanted.logical_not().nonzero().squeeze(1)[: count - len(found)]
+        found = torch.cat((found, others)).sort().values
+    return found
+
+
+@dataclass(frozen=True)
+class _Next:
+    """What may follow each row."""
+
+    allowed: Tensor  # [R, V] log-probabilities as search goes by them; −inf: must not follow
+    likely: Tensor  # [R, V] as the model has them; of what may follow only
 
 
 class _Rows(ABC, Generic[M, S]):
-    """The hypotheses still alive, as tensors, and those that are finished."""
+    """The hypotheses still alive, as tensors, and those that are finished.
+
+    What is known of them has a place for each beam of each sentence, [B, K]; the model is asked of
+    those only that live, of a row for each.
+    """
 
     def __init__(
         self,
@@ -317,7 +349,7 @@ class _Rows(ABC, Generic[M, S]):
     ) -> None:
         sentences, width, device = len(memory.lengths), options.beam, memory.lengths.device
         self.options, self.memory, self.fewest = options, memory, fewest
-        self.sentences = torch.arange(sentences, device=device)  # [B] which sentence each row is
+        self.sentences = torch.arange(sentences, device=device)  # [B] which sentence each is
         self.longest, self.shortest = (
             options.longest(memory.lengths),
             options.shortest(memory.lengths),
@@ -329,114 +361,114 @@ class _Rows(ABC, Generic[M, S]):
             sentences, width, 0, device=device
         )  # log p of the history
         self.watched: Tensor | None = None  # [B, K, L, S] the attention's weights
-        self.scores = self._first_scores(torch.zeros(sentences, width, device=device))
-        self.tokens = torch.full((sentences,), BOS, device=device)  # [R]; at first one a sentence
-        self.state = state
+        self.scores = self._first_scores(torch.zeros(sentences, width, device=device))  # −inf: dead
         self.ended: list[_Ended] = []
         self.counts = torch.zeros(sentences, dtype=torch.long, device=device)  # [B] of those
         self.total = sentences
+        self.tokens = self.sentences  # [R] of the hypotheses that have a row
+        begin = torch.full((sentences, width), BOS, device=device)
+        self._seat(begin, self.sentences.unsqueeze(1).expand_as(begin), state)
 
     @abstractmethod
     def _first_scores(self, zeros: Tensor) -> Tensor:
         """What each beam begins with: [B, K]."""
 
-    def _for_each_beam(self, step: Step[S]) -> Step[S]:
-        """The first step is made once for all beams of a sentence; later ones are as they are."""
-        if self.history.shape[2]:
-            return step
-        rows = self.sentences.repeat_interleave(self.options.beam)
-        attention = None if step.attention is None else step.attention.index_select(0, rows)
-        return Step(step.logits.index_select(0, rows), step.state.select(rows), attention)
+    def _seat(self, tokens: Tensor, before: Tensor, state: S) -> None:
+        """Give a row to each hypothesis that lives.
+
+        Args:
+            tokens: [B, K] the last one of each.
+            before: [B, K] the row that each continues.
+            state: what they were in, a row for each that had one.
+        """
+        live = (self.scores > -torch.inf).flatten()
+        count = max(self.fewest, _size(int(live.sum()), _FEW_ROWS))
+        sentences, width = self.scores.shape
+        self.grid = Grid(sentences, width, _in_company(live, count))
+        self.rows = self.grid.numbers  # [B, K]
+        before = before.flatten().index_select(0, self.grid.places)
+        crossed = not torch.equal(before, torch.arange(len(self.tokens), device=before.device))
+        self.state = state.select(before) if crossed else state
+        self.tokens = tokens.flatten().index_select(0, self.grid.places)
 
     # --- what may follow --------------------------------------------------------------------------
 
-    def _allowed(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of the next token: as search goes by them, and as the model has them.
-
-        Returns:
-            Both [B, K, V]; what must not follow is −inf in the first.
-        """
-        log_probabilities = logits.float()  # normalised in place: a step's logits are large
-        log_probabilities = torch.log_softmax(
-            log_probabilities, dim=-1, out=log_probabilities
-        ).view(*self.scores.shape, -1)
+    def _next(self, logits: Tensor) -> _Next:
+        """What the model says of each row, and what other rules make of it."""
+        likely = logits.float()  # normalised in place: a step's logits are large
+        likely = torch.log_softmax(likely, dim=1, out=likely)
         length, options = self.history.shape[2] + 1, self.options
         plain = options.repetition_penalty == 1 and not self.guides
-        allowed = log_probabilities if plain else log_probabilities.clone()
+        allowed = likely if plain else likely.clone()
         for token in _NEVER if options.unknown else (*_NEVER, UNK):
-            allowed[..., token] = -torch.inf
+            allowed[:, token] = -torch.inf
         if options.repetition_penalty != 1 and length > 1:
-            again = allowed.gather(2, self.history) * options.repetition_penalty
-            allowed.scatter_(2, self.history, again)
+            history = self._history_of_rows()
+            again = allowed.gather(1, history) * options.repetition_penalty
+            allowed.scatter_(1, history, again)
         if options.no_repeat_ngram and length > options.no_repeat_ngram:
-            self._forbid_repeats(allowed, options.no_repeat_ngram)
+            _forbid_repeats(allowed, self._history_of_rows(), options.no_repeat_ngram)
         shortest, longest = self.limits
         if length < shortest:
-            allowed[self.shortest > length, :, EOS] = -torch.inf
+            allowed[(self.shortest > length)[self.grid.sentence], EOS] = -torch.inf
         if length >= longest:
-            last = self.longest <= length
-            end = allowed[last, :, EOS]
+            last = (self.longest <= length)[self.grid.sentence]
+            end = allowed[last, EOS]
             allowed[last] = -torch.inf
-            allowed[last, :, EOS] = end
+            allowed[last, EOS] = end
+        following = _Next(allowed, likely)
         if self.guides:
-            self._hold_to_guides(allowed, log_probabilities)
-        return allowed, log_probabilities
+            self._hold_to_guides(following)
+        return following
 
-    def _hold_to_guides(self, allowed: Tensor, log_probabilities: Tensor) -> None:
+    def _hold_to_guides(self, following: _Next) -> None:
         left = self.longest.sub(self.history.shape[2] + 1).tolist()
-        for row, guide in self.guides.items():
-            for beam, ids in enumerate(self._histories(row)):
-                mask = guide.allowed(ids, left[row])
+        live = (self.scores > -torch.inf).tolist()
+        for sentence, guide in self.guides.items():
+            for beam, ids in enumerate(self._histories(sentence)):
+                mask = guide.allowed(ids, left[sentence]) if live[sentence][beam] else None
                 if mask is not None:
-                    held = allowed[row, beam].masked_fill(~mask, -torch.inf)
+                    row = self.rows[sentence, beam]
+                    held = following.allowed[row].masked_fill(~mask, -torch.inf)
                     if bool(held.max() == -torch.inf):
-                        held = log_probabilities[row, beam].masked_fill(~mask, -torch.inf)
-                    allowed[row, beam] = held
+                        held = following.likely[row].masked_fill(~mask, -torch.inf)
+                    following.allowed[row] = held
 
-    def _histories(self, row: int) -> list[tuple[int, ...]]:
-        return [tuple(ids) for ids in self.history[row].tolist()]
+    def _history_of_rows(self) -> Tensor:
+        """[R, L]"""
+        return self.history.flatten(0, 1).index_select(0, self.grid.places)
 
-    def _forbid_repeats(self, allowed: Tensor, size: int) -> None:
-        """Rule out the tokens that would complete an n-gram for the second time."""
-        windows = self.history.unfold(2, size, 1)  # [B, K, L − n + 1, n]
-        tail = self.history[..., self.history.shape[2] - size + 1 :].unsqueeze(2)
-        same = (windows[..., :-1] == tail).all(dim=-1)
-        row, beam, at = same.nonzero(as_tuple=True)
-        allowed[row, beam, windows[row, beam, at, -1]] = -torch.inf
+    def _histories(self, sentence: int) -> list[tuple[int, ...]]:
+        return [tuple(ids) for ids in self.history[sentence].tolist()]
 
     # --- bookkeeping ------------------------------------------------------------------------------
 
-    def _finish(
-        self, where: Tensor, beams: Tensor, log_probabilities: Tensor, now: Tensor | None
-    ) -> None:
+    def _finish(self, where: Tensor, beams: Tensor, following: _Next, now: Tensor | None) -> None:
         """Put aside the hypotheses that end here.
 
         Args:
             where: [B, C] which candidates do.
             beams: [B, C] the beams that they continue.
-            log_probabilities: [B, K, V] of the next token.
             now: [R, S] the attention of this step.
         """
-        kept = where & (where.cumsum(dim=1) + self.counts.unsqueeze(1) <= self.options.beam)
-        self.counts += kept.sum(dim=1)
-        row, rank = kept.nonzero(as_tuple=True)
-        if not len(row):
+        self.counts += where.sum(dim=1)
+        sentence, rank = where.nonzero(as_tuple=True)
+        if not len(sentence):
             return
-        beam = beams[row, rank]
+        beam = beams[sentence, rank]
+        row = self.rows[sentence, beam]
         attention = None
         if now is not None:
-            last = now.view(*self.scores.shape, 1, now.shape[1])[row, beam]
-            before = last[:, :0] if self.watched is None else self.watched[row, beam]
+            last = now[row].unsqueeze(1)
+            before = last[:, :0] if self.watched is None else self.watched[sentence, beam]
             attention = torch.cat((before, last), dim=1)
+        likely = following.likely[row, EOS].unsqueeze(1)
         self.ended.append(
             _Ended(
-                self.sentences[row],
-                self.memory.lengths[row],
-                self.history[row, beam],
-                torch.cat(
-                    (self.log_probabilities[row, beam], log_probabilities[row, beam, EOS, None]),
-                    dim=1,
-                ),
+                self.sentences[sentence],
+                self.memory.lengths[sentence],
+                self.history[sentence, beam],
+                torch.cat((self.log_probabilities[sentence, beam], likely), dim=1),
                 attention,
             )
         )
@@ -457,42 +489,42 @@ class _Rows(ABC, Generic[M, S]):
         scores: Tensor,
         beams: Tensor,
         tokens: Tensor,
-        log_probabilities: Tensor,
+        following: _Next,
         now: Tensor | None,
         state: S,
     ) -> None:
         """Go on with these continuations [B, K] of the sentences that are not finished."""
-        width = self.options.beam
-        alive = (self.counts < width) & (scores > -torch.inf).any(dim=1)
-        going = alive.nonzero().squeeze(1)
-        together = max(self.fewest, _size(len(going)))
-        if 0 < len(going) < together:  # some that are finished keep the others company
-            company = (~alive).nonzero().squeeze(1)[: together - len(going)]
-            going = torch.cat((going, company)).sort().values
-        rows = (going.unsqueeze(1) * width + beams[going]).flatten()  # [R]
-        shape = (len(going), width)
-        likely = log_probabilities[going.unsqueeze(1), beams[going], tokens[going]].unsqueeze(-1)
-        self.history = torch.cat(
-            (_rows(self.history, rows, shape), tokens[going].unsqueeze(-1)), dim=-1
-        )
+        shape = (len(self.sentences), self.options.beam)
+        rows = self.rows.gather(1, beams)
+        first = torch.arange(0, scores.numel(), shape[1], device=beams.device)
+        places = (first.unsqueeze(1) + beams).flatten()
+        likely = following.likely[rows, tokens].unsqueeze(-1)
+        self.history = torch.cat((_at(self.history, places, shape), tokens.unsqueeze(-1)), dim=-1)
         self.log_probabilities = torch.cat(
-            (_rows(self.log_probabilities, rows, shape), likely), dim=-1
+            (_at(self.log_probabilities, places, shape), likely), dim=-1
         )
         if now is not None:
-            latest = now.index_select(0, rows).view(*shape, 1, now.shape[1])
-            before = None if self.watched is None else _rows(self.watched, rows, shape)
-            self.watched = latest if before is None else torch.cat((before, latest), dim=2)
-        self.scores, self.tokens = scores[going], tokens[going].flatten()
-        crossed = not torch.equal(
-            rows, torch.arange(len(self.sentences) * width, device=rows.device)
-        )
-        self.state = state.select(rows) if crossed else state
-        if len(going) < len(self.sentences):
+            latest = now[rows].unsqueeze(2)
+            before = latest[:, :, :0] if self.watched is None else self.watched
+            self.watched = torch.cat((_at(before, places, shape), latest), dim=2)
+        over = self.counts >= shape[1]
+        self.scores = scores.masked_fill(over.unsqueeze(1), -torch.inf)
+        alive = (self.scores > -torch.inf).any(dim=1)
+        left = int(alive.sum())
+        together = max(self.fewest, _size(left, _FEW_SENTENCES)) if left else 0
+        if together < len(alive):
+            going = _in_company(alive, together) if left else alive.nonzero().squeeze(1)
+            tokens, rows = tokens[going], rows[going]
             self._leave(going)
+        if left:
+            self._seat(tokens, rows, state)
 
     def _leave(self, going: Tensor) -> None:
-        """Only the sentences of these rows stay."""
+        """Only these sentences stay."""
         self.sentences, self.memory = self.sentences[going], self.memory.select(going)
+        self.history, self.scores = self.history[going], self.scores[going]
+        self.log_probabilities = self.log_probabilities[going]
+        self.watched = None if self.watched is None else self.watched[going]
         self.counts = self.counts[going]
         self.longest, self.shortest = self.longest[going], self.shortest[going]
         kept = enumerate(going.tolist())
@@ -515,75 +547,101 @@ class _Beams(_Rows[M, S]):
     def advance(self, step: Step[S]) -> None:
         """Score, choose, put finished hypotheses aside, and keep the rest."""
         groups, width = self.options.groups, self.options.beam // self.options.groups
-        step = self._for_each_beam(step)
-        allowed, log_probabilities = self._allowed(step.logits)
-        scores, beams, tokens = self._candidates(allowed)
-        for row, guide in self.guides.items():
-            totals = self.scores[row].unsqueeze(-1) + allowed[row]
-            if chosen := guide.chosen(self._histories(row), totals):
-                scores[row, 0], beams[row, 0], tokens[row, 0] = chosen
+        following = self._next(step.logits)
+        scores, beams, tokens = self._candidates(following)
+        for sentence, guide in self.guides.items():
+            totals = self.scores[sentence].unsqueeze(-1)
+            totals = totals + following.allowed[self.rows[sentence]]
+            if chosen := guide.chosen(self._histories(sentence), totals):
+                scores[sentence, 0], beams[sentence, 0], tokens[sentence, 0] = chosen
         ended, now = tokens == EOS, self._now(step)  # [B, G, C]
-        best = (ended & (scores > -torch.inf))[..., :width]
-        self._finish(best.flatten(1), beams[..., :width].flatten(1), log_probabilities, now)
+        best = (ended & (scores > -torch.inf))[..., :width] & ~self._surplus()
+        self._finish(best.flatten(1), beams[..., :width].flatten(1), following, now)
         scores, order = scores.masked_fill(ended, -torch.inf).topk(width, dim=2)
         beams, tokens = beams.gather(2, order), tokens.gather(2, order)
+        scores = scores.masked_fill(self._surplus() | self._hopeless(scores), -torch.inf)
         flat = (len(scores), groups * width)
         self._keep(
             scores.view(flat),
             beams.view(flat),
             tokens.view(flat),
-            log_probabilities,
+            following,
             now,
             step.state,
         )
 
-    def _candidates(self, allowed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _hopeless(self, scores: Tensor) -> Tensor:
+        """Which of the continuations [B, G, K/G] are too far behind their sentence's best one to be
+        its translation; none where more than one is wanted, or a guide has a say."""
+        if self.options.best != 1:
+            return torch.zeros_like(scores, dtype=torch.bool)
+        behind = scores < scores.amax(dim=(1, 2), keepdim=True) - _HOPELESS
+        if self.guides:
+            behind[list(self.guides)] = False
+        return behind
+
+    def _surplus(self) -> Tensor:
+        """Which of the continuations, by rank, are more than are still to be finished: [B, G, K/G].
+        The groups in turn lose their last ones."""
+        groups = self.options.groups
+        turns = torch.arange(self.options.beam, device=self.counts.device).view(-1, groups).T
+        return turns >= (self.options.beam - self.counts).view(-1, 1, 1)
+
+    def _candidates(self, following: _Next) -> tuple[Tensor, Tensor, Tensor]:
         """The 2·K/G best continuations [B, G, C] of each group: their scores, beams and tokens."""
-        groups, size = self.options.groups, allowed.shape[2]
-        width = self.options.beam // groups
-        chosen = allowed.new_zeros(len(allowed), size) if groups > 1 else None  # [B, V] how often
-        scores, places = [], []
+        groups, width = self.options.groups, self.options.beam // self.options.groups
+        fair = following.allowed
+        found: list[tuple[Tensor, Tensor, Tensor]] = []
         for number in range(groups):
-            group, before = (
-                part[:, number * width : (number + 1) * width] for part in (allowed, self.scores)
-            )
-            fair = group
-            if chosen is not None and number:
-                fair = group - self.options.diversity * chosen.unsqueeze(1)
-            index = _largest(before, fair, 2 * width)
-            scores.append(before.gather(1, index // size) + group.flatten(1).gather(1, index))
-            places.append(index + number * width * size)
-            if chosen is not None:
-                tokens = index[:, :width] % size
-                chosen.scatter_add_(1, tokens, torch.ones_like(tokens, dtype=chosen.dtype))
-        place = torch.stack(places, dim=1)
-        return torch.stack(scores, dim=1), place // size, place % size
+            group = slice(number * width, (number + 1) * width)
+            before, rows = self.scores[:, group], self.rows[:, group]
+            beams, tokens = _largest(before, rows, fair, 2 * width)
+            scores = before.gather(1, beams) + following.allowed[rows.gather(1, beams), tokens]
+            found.append((scores, beams + number * width, tokens))
+            if number + 1 < groups:
+                fair = self._discouraged(fair, tokens[:, :width])
+        scores, beams, tokens = (torch.stack(part, dim=1) for part in zip(*found, strict=True))
+        return scores, beams, tokens
+
+    def _discouraged(self, allowed: Tensor, chosen: Tensor) -> Tensor:
+        """[R, V] where what a group chose, tokens [B, K/G], costs the groups after it something."""
+        penalty = torch.full_like(chosen, -self.options.diversity, dtype=allowed.dtype)
+        sentence = self.grid.sentence
+        return allowed.scatter_add(1, chosen[sentence], penalty[sentence])
 
 
-def _largest(before: Tensor, log_probabilities: Tensor, count: int) -> Tensor:
-    """Where the largest of `before` [B, K] + `log_probabilities` [B, K, V] are: [B, count] in K·V.
+def _largest(before: Tensor, rows: Tensor, likely: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Where the largest of `before` [B, K] + `likely` [R, V] of these `rows` [B, K] are.
 
     They are in those blocks of tokens whose largest ones are the largest, so that most of the
     vocabulary is looked at no more than once.
+
+    Returns:
+        Numbers in K, and tokens: [B, count] both.
     """
-    size = log_probabilities.shape[2]
-    whole = size - size % _BLOCK
+    size = likely.shape[1]
     if size < 4 * _BLOCK:
-        totals = (before.unsqueeze(2) + log_probabilities).flatten(1)
-        return totals.topk(min(count, totals.shape[1]), dim=1).indices
-    blocks = [log_probabilities[..., :whole].unflatten(2, (-1, _BLOCK)).amax(dim=3)]
+        totals = before.unsqueeze(2) + likely[rows]
+        place = totals.flatten(1).topk(min(count, totals[0].numel()), dim=1).indices
+        return place // size, place % size
+    whole = size - size % _BLOCK
+    blocks = [likely[:, :whole].unflatten(1, (-1, _BLOCK)).amax(dim=2)]
     if whole < size:
-        blocks.append(log_probabilities[..., whole:].amax(dim=2, keepdim=True))
-    maxima = torch.cat(blocks, dim=2) + before.unsqueeze(2)  # [B, K, V / block]
-    block = maxima.flatten(1).topk(count, dim=1).indices
-    beam, first = block // maxima.shape[2], block % maxima.shape[2] * _BLOCK
+        blocks.append(likely[:, whole:].amax(dim=1, keepdim=True))
+    maxima = torch.cat(blocks, dim=1)  # [R, V / block]
+    maxima = maxima.index_select(0, rows.flatten()).view(*rows.shape, -1)
+    totals = maxima + before.unsqueeze(2)  # [B, K, V / block]
+    block = totals.flatten(1).topk(count, dim=1).indices
+    beam, first = block // totals.shape[2], block % totals.shape[2] * _BLOCK  # [B, count]
     token = first.unsqueeze(2) + torch.arange(_BLOCK, device=block.device)  # [B, count, block]
-    place = (beam * size).unsqueeze(2) + token.where(token < size, PAD)
-    totals = log_probabilities.flatten(1).gather(1, place.flatten(1)).view(place.shape)
+    inside = token.clamp(max=size - 1)
+    places = rows.gather(1, beam).unsqueeze(2) * size + inside
+    totals = likely.flatten().index_select(0, places.flatten()).view(places.shape)
     totals = totals + before.gather(1, beam).unsqueeze(2)
     if whole < size:
         totals.masked_fill_(token >= size, -torch.inf)
-    return place.flatten(1).gather(1, totals.flatten(1).topk(count, dim=1).indices)
+    best = totals.flatten(1).topk(count, dim=1).indices
+    return beam.gather(1, best // _BLOCK), inside.flatten(1).gather(1, best)
 
 
 class _Draws(_Rows[M, S]):
@@ -606,17 +664,16 @@ class _Draws(_Rows[M, S]):
 
     def advance(self, step: Step[S]) -> None:
         """Draw a token for each row, and put aside the rows that ended."""
-        step = self._for_each_beam(step)
-        allowed, log_probabilities = self._allowed(step.logits)
-        tokens, now = self._drawn(allowed), self._now(step)
+        following, now = self._next(step.logits), self._now(step)
+        tokens = self._drawn(following.allowed)[self.rows]  # [B, K]
         beams = torch.arange(self.options.beam, device=tokens.device).expand_as(tokens)
         ended = tokens == EOS
-        self._finish(ended & (self.scores > -torch.inf), beams, log_probabilities, now)
+        self._finish(ended & (self.scores > -torch.inf), beams, following, now)
         scores = self.scores.masked_fill(ended, -torch.inf)
-        self._keep(scores, beams, tokens, log_probabilities, now, step.state)
+        self._keep(scores, beams, tokens, following, now, step.state)
 
     def _drawn(self, allowed: Tensor) -> Tensor:
-        """One token a row, by the inverse of the distribution function: [B, K]."""
+        """One token a row, by the inverse of the distribution function: [R]."""
         options, length = self.options.sampling or Sampling(), self.history.shape[2]
         likely, order = (allowed / options.temperature).sort(dim=-1, descending=True, stable=True)
         probabilities = torch.softmax(likely, dim=-1)
@@ -626,7 +683,8 @@ class _Draws(_Rows[M, S]):
             before = probabilities.cumsum(dim=-1) - probabilities
             probabilities = probabilities.masked_fill(before >= options.top_p, 0.0)
         heaps = probabilities.cumsum(dim=-1)
-        level = self.noise[..., length].unsqueeze(-1) * heaps[..., -1:]
+        noise = self.noise[..., length].flatten()[self.grid.places]  # [R]
+        level = noise.unsqueeze(-1) * heaps[..., -1:]
         place = (heaps <= level).sum(dim=-1, keepdim=True).clamp(max=heaps.shape[-1] - 1)
         return order.gather(-1, place).squeeze(-1)
 
@@ -635,6 +693,14 @@ class _Draws(_Rows[M, S]):
         self.noise = self.noise[going]
 
 
-def _rows(part: Tensor, rows: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Rows of [B, K, ...] by their number among all R, as [shape, ...]."""
-    return part.flatten(0, 1).index_select(0, rows).view(*shape, *part.shape[2:])
+def _forbid_repeats(allowed: Tensor, history: Tensor, size: int) -> None:
+    """Rule out the tokens [R, V] that would complete an n-gram of [R, L] for the second time."""
+    windows = history.unfold(1, size, 1)  # [R, L − n + 1, n]
+    tail = history[:, history.shape[1] - size + 1 :].unsqueeze(1)
+    row, at = (windows[..., :-1] == tail).all(dim=-1).nonzero(as_tuple=True)
+    allowed[row, windows[row, at, -1]] = -torch.inf
+
+
+def _at(part: Tensor, places: Tensor, shape: tuple[int, int]) -> Tensor:
+    """What is at these places of [B, K, ...], as [shape, ...]."""
+    return part.flatten(0, 1).index_select(0, places).view(*shape, *part.shape[2:])

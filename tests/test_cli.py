@@ -159,6 +159,16 @@ def test_evaluate_prints_a_table_with_signatures(run: Path, toy: Files) -> None:
 # --- streams and exit codes -----------------------------------------------------------------------
 
 
+def test_translating_loads_nothing_that_it_does_not_need(run: Path) -> None:
+    script = (
+        f"import sys\nfrom nmt import cli\ncode = cli.run(['translate', {str(run)!r}])\n"
+        "heavy = {'datasets', 'pyarrow', 'sacrebleu', 'matplotlib', 'pandas', 'torch._dynamo'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\nsys.exit(code)"
+    )
+    command = [sys.executable, "-c", script]
+    assert subprocess.run(command, input=b"ba\n", capture_output=True).returncode == 0
+
+
 def test_help_loads_nothing_heavy() -> None:
     script = (
         "import sys\nfrom nmt import cli\ncode = cli.run(['train', '--help'])\n"
@@ -451,12 +461,12 @@ def test_models_that_read_other_subwords_decide_together(
 
 def reads_other_subwords(run: Path, copy: Path) -> Path:
     """A run whose model knows nothing, with the target subwords of `run` and its own for the
-    source, half as many."""
+    source."""
     shutil.copytree(run, copy)
     subwords = Vocabulary.load(run).target
     lines = [source.upper() for source, _ in toy_pairs(300, 5)]
     lines += [line.lower() for line in lines]
-    small = replace(read_config(Run(run)).data, vocab_size=36)
+    small = replace(read_config(Run(run)).data, vocab_size=50)
     own = Vocabulary.learn(lines, lines, small).source
     (copy / "subwords.model").unlink()
     for name, content in Vocabulary(own, subwords).files().items():

@@ -51,8 +51,8 @@ def test_batches_under_way_fit_into_memory(
     """A machine with many cores may have little memory for each."""
     monkeypatch.setattr("torch.get_num_threads", lambda: 1_000)
     at_once, options = translator.engine._at_once, translator.options
-    short, long = [[5] * 4] * 9, [[5] * 4] * 8 + [[5] * 128]
+    short, long = [[[5] * 4] * 9], [[[5] * 4] * 8 + [[5] * 128]]
     assert at_once(long, options) == at_once(short, options) == 1_000
     watched = replace(options, attention=True)
     assert 1 < at_once(long, watched) < 50 < at_once(short, watched)
-    assert at_once([[5] * 100_000], watched) == 1
+    assert at_once([[[5] * 100_000]], watched) == 1

@@ -42,7 +42,7 @@ class Member:
     def start(self, memory: Rows) -> Rows:
         return memory
 
-    def step(self, tokens: Tensor, state: Rows, memory: Rows) -> Step[Rows]:
+    def step(self, tokens: Tensor, state: Rows, memory: Rows, grid: object) -> Step[Rows]:
         assert torch.equal(state.lengths, memory.lengths)  # each has its own
         return Step(self.probabilities.log() + self.number, state, self.attention)
 

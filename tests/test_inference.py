@@ -13,6 +13,7 @@ from nmt import inference
 from nmt.cells import Cell
 from nmt.choices import Precision
 from nmt.config import ModelSettings
+from nmt.decoder import Grid
 from nmt.errors import SettingsError
 from nmt.inference import Arranged, arranged, precision_for
 from nmt.model import Seq2Seq
@@ -109,6 +110,24 @@ def test_a_row_does_not_depend_on_the_others(precision: Precision, cell: Cell) -
     for size in (4, 8, 37, 128):
         part = logits_of(model, source[:size], lengths[:size])
         assert torch.equal(part, together[:, : 3 * size]), size
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", pytest.param("int8", marks=needs_integers)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_hypotheses_that_are_over_need_no_row(precision: Precision, kind: str) -> None:
+    plain = model_of(**KINDS[kind])
+    source, lengths = sentences(16)
+    places = torch.tensor([n for n in range(48) if n % 5 and n // 3 != 7])
+    for model in (Arranged(plain, precision), plain):
+        memory = model.encode(source, lengths)
+        state = model.start(memory).select(torch.arange(16).repeat_interleave(3))
+        tokens = torch.arange(48) + 100
+        every = model.step(tokens, state, memory)
+        some = model.step(tokens[places], state.select(places), memory, Grid(16, 3, places))
+        torch.testing.assert_close(some.logits, every.logits[places], rtol=0, atol=1e-6)
+        if every.attention is not None:
+            assert some.attention is not None
+            torch.testing.assert_close(some.attention, every.attention[places])
 
 
 @needs_integers

@@ -42,7 +42,9 @@ class Scripted:
     def start(self, memory: Memory) -> State:
         return State(memory.seeds.clone())
 
-    def step(self, tokens: Tensor, state: State, memory: Memory) -> Step[State]:
+    def step(
+        self, tokens: Tensor, state: State, memory: Memory, grid: object = None
+    ) -> Step[State]:
         keys = (state.keys * 31 + tokens * 7 + 1) % 100_003
         generators = [torch.Generator().manual_seed(int(key) + 1) for key in keys]
         attention = torch.stack([torch.rand(SOURCE, generator=g) for g in generators])
@@ -58,10 +60,10 @@ def memory(seeds: list[int], length: int = 2) -> Memory:
     return Memory(torch.full((len(seeds),), length), torch.tensor(seeds))
 
 
-def log_probability(seed: int, ids: tuple[int, ...]) -> float:
-    """Forced decoding: what the script says of a hypothesis."""
+def log_probability(seed: int, ids: tuple[int, ...], whole: bool = True) -> float:
+    """Forced decoding: what the script says of a hypothesis, or of a begun one."""
     key, total = seed, 0.0
-    for before, token in itertools.pairwise([BOS, *ids, EOS]):
+    for before, token in itertools.pairwise([BOS, *ids, *([EOS] if whole else [])]):
         key = (key * 31 + before * 7 + 1) % 100_003
         total += float(torch.log_softmax(logits_of(key), 0)[token])
     return total
@@ -81,6 +83,38 @@ def test_a_wide_beam_is_brute_force(penalty: float) -> None:
             every, key=lambda ids: -log_probability(seed, ids) / (len(ids) + 1) ** penalty
         )
         assert [h.ids for h in best[:5]] == ranked[:5]
+
+
+def by_hand(seed: int, beam: int, longest: int, hopeless: float) -> list[tuple[int, ...]]:
+    """Beam search over lists: a finished hypothesis leaves one place less to those alive, and what
+    is less likely than the best one by more than `hopeless` is given up."""
+    alive: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
+    finished: list[tuple[float, tuple[int, ...]]] = []
+    while alive:
+        following = [4, 5, 6] if len(alive[0][1]) < longest else []
+        continuations = [
+            (log_probability(seed, ids, whole=token == EOS), ids)
+            for _, before in alive
+            for token in (EOS, *following)
+            for ids in [before if token == EOS else (*before, token)]
+        ]
+        ends = [len(ids) == len(alive[0][1]) for _, ids in continuations]
+        ranked = sorted(zip(continuations, ends, strict=True), reverse=True)
+        finished += [each for each, ended in ranked[: beam - len(finished)] if ended]
+        alive = [each for each, ended in ranked[: 2 * beam] if not ended]
+        alive = [each for each in alive if each[0] >= alive[0][0] - hopeless]
+        alive = alive[: beam - len(finished)]
+    return [ids for _, ids in sorted(finished, key=lambda h: -h[0] / (len(h[1]) + 1))]
+
+
+@pytest.mark.parametrize("best", [0, 1])
+@pytest.mark.parametrize("beam", [1, 2, 4, 7])
+def test_it_is_the_search_over_lists(beam: int, best: int) -> None:
+    """All of a batch whose hypotheses end at different steps."""
+    options = replace(OPTIONS, beam=beam, best=best)
+    for seed, found in enumerate(search(Scripted(), memory(list(range(40))), options)):
+        wanted = by_hand(seed, beam, 5, 3.0 if best else math.inf)
+        assert [h.ids for h in found] == wanted[: best or None], seed
 
 
 def test_beam_one_is_greedy() -> None:

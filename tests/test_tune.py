@@ -93,7 +93,7 @@ def test_what_is_better_is_stored_and_used(run: Path, toy: Files, tmp_path: Path
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
     settings = read_config(Run(copy))
-    poor = replace(settings.translate, length_penalty=10.0, no_repeat_ngram=4)
+    poor = replace(settings.translate, beam=12, length_penalty=10.0, no_repeat_ngram=4)
     write_config(Run(copy), replace(settings, translate=poor))
     words = ("tune", copy, *toy["valid"], "--beams=1,4", "--metric=chrf")
     tuned = nmt(*words, "--json")
