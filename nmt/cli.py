@@ -603,7 +603,8 @@ def tune(
     on = *sides, METRICS[metric]
 
     def translator_for(settings: TranslateSettings) -> Translator:
-        return translator.with_options(SearchOptions.of(settings, coverage=True))
+        options = SearchOptions.of(settings, coverage=True, prune=not request.reranked)
+        return translator.with_options(options)
 
     def report(beam: int) -> None:
         console.say(f"searching {len(pairs):,} lines with a beam of {beam}")

@@ -289,6 +289,7 @@ def make_translator(
             attention=request.watched or request.format == "jsonl",
             unknown=request.replace_unknown,
             best=0 if channel else request.n_best,
+            prune=request.n_best == 1 and not (channel or request.mbr),
             sampling=Sampling(**request.draws) if request.sample else None,
         ),
         settings.data.max_length,

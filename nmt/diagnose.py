@@ -257,7 +257,7 @@ def _by_length(trained: Trained, pairs: Sequence[Pair]) -> list[Bin]:
     translator = Translator(
         trained.model,
         trained.vocabulary,
-        SearchOptions.of(settings.translate),
+        SearchOptions.of(settings.translate, best=1, prune=True),
         settings.data.max_length,
     )
     translations = [each.text for each in translator.translate([pair.source for pair in pairs])]

@@ -120,6 +120,7 @@ class SearchOptions(TranslateSettings):
     coverage: bool = False  # whether they tell their coverage, as far as the model attends
     unknown: bool = False  # whether <unk> may be produced, to be replaced by a word of the source
     best: int = 0  # hypotheses wanted of each sentence; 0: all that were finished
+    prune: bool = False  # whether those far behind are given up, where one translation is wanted
     sampling: Sampling | None = None
 
     @classmethod
@@ -131,6 +132,7 @@ class SearchOptions(TranslateSettings):
         coverage: bool = False,
         unknown: bool = False,
         best: int = 0,
+        prune: bool = False,
         sampling: Sampling | None = None,
     ) -> SearchOptions:
         """These settings, and options that are none."""
@@ -140,6 +142,7 @@ class SearchOptions(TranslateSettings):
             coverage=coverage,
             unknown=unknown,
             best=best,
+            prune=prune,
             sampling=sampling,
         )
 
@@ -194,8 +197,8 @@ def search(
     A finished hypothesis takes a place in the beam, so that it narrows (Bahdanau et al. 2015's own
     search): with n of them one more is finished when EOS is among its sentence's `beam` − n best
     continuations, and as many stay alive. A sentence is finished with its `beam`-th hypothesis, or
-    at its length limit, where only EOS may follow. Where only the best is wanted those are given
-    up that are far less likely than the likeliest one alive.
+    at its length limit, where only EOS may follow. Pruning gives up those that are far less likely
+    than the likeliest one alive.
 
     Args:
         fewest: sentences kept in the batch as long as one of them is not finished, for a model
@@ -572,8 +575,8 @@ class _Beams(_Rows[M, S]):
 
     def _hopeless(self, scores: Tensor) -> Tensor:
         """Which of the continuations [B, G, K/G] are too far behind their sentence's best one to be
-        its translation; none where more than one is wanted, or a guide has a say."""
-        if self.options.best != 1:
+        its translation; none where a guide has a say."""
+        if not self.options.prune:
             return torch.zeros_like(scores, dtype=torch.bool)
         behind = scores < scores.amax(dim=(1, 2), keepdim=True) - _HOPELESS
         if self.guides:

@@ -107,14 +107,14 @@ def by_hand(seed: int, beam: int, longest: int, hopeless: float) -> list[tuple[i
     return [ids for _, ids in sorted(finished, key=lambda h: -h[0] / (len(h[1]) + 1))]
 
 
-@pytest.mark.parametrize("best", [0, 1])
+@pytest.mark.parametrize("prune", [False, True])
 @pytest.mark.parametrize("beam", [1, 2, 4, 7])
-def test_it_is_the_search_over_lists(beam: int, best: int) -> None:
+def test_it_is_the_search_over_lists(beam: int, prune: bool) -> None:
     """All of a batch whose hypotheses end at different steps."""
-    options = replace(OPTIONS, beam=beam, best=best)
+    options = replace(OPTIONS, beam=beam, prune=prune)
     for seed, found in enumerate(search(Scripted(), memory(list(range(40))), options)):
-        wanted = by_hand(seed, beam, 5, 3.0 if best else math.inf)
-        assert [h.ids for h in found] == wanted[: best or None], seed
+        wanted = by_hand(seed, beam, 5, 3.0 if prune else math.inf)
+        assert [h.ids for h in found] == wanted, seed
 
 
 def test_beam_one_is_greedy() -> None:

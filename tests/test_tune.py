@@ -35,7 +35,7 @@ def found(run: Path, toy: Files, device: Device) -> Found:
     trained = load(run, device.torch)
 
     def translator_for(settings: TranslateSettings) -> Translator:
-        options = SearchOptions.of(settings, coverage=True)
+        options = SearchOptions.of(settings, coverage=True, prune=True)
         return Translator(trained.model, trained.vocabulary, options, 100)
 
     sources, references = (list(read_lines(path)) for path in toy["valid"])
@@ -93,14 +93,14 @@ def test_what_is_better_is_stored_and_used(run: Path, toy: Files, tmp_path: Path
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
     settings = read_config(Run(copy))
-    poor = replace(settings.translate, beam=12, length_penalty=10.0, no_repeat_ngram=4)
+    poor = replace(settings.translate, length_penalty=0.0, no_repeat_ngram=4)
     write_config(Run(copy), replace(settings, translate=poor))
     words = ("tune", copy, *toy["valid"], "--beams=1,4", "--metric=chrf")
     tuned = nmt(*words, "--json")
     record = json.loads(tuned.out)
     assert record["changed"] and record["gain"] > 0.5
     after = read_config(Run(copy))
-    assert after.translate.length_penalty == record["chosen"]["length_penalty"] < 10
+    assert after.translate.length_penalty == record["chosen"]["length_penalty"] > 0
     assert after.translate.no_repeat_ngram == 4
     assert replace(after, translate=poor) == replace(settings, translate=poor)
     scored = json.loads(nmt("evaluate", copy, *toy["valid"], "--json").out)
@@ -123,7 +123,7 @@ def test_weights_for_reranking_are_stored_and_used(run: Path, toy: Files, tmp_pa
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
     settings = read_config(Run(copy))
-    poor = replace(settings.translate, length_penalty=10.0)
+    poor = replace(settings.translate, length_penalty=0.0)
     write_config(Run(copy), replace(settings, translate=poor))
     tuned = nmt("tune", copy, *toy["valid"], "--beams=8", "--rerank", "--json")
     record = json.loads(tuned.out)
