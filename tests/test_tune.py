@@ -123,7 +123,7 @@ def test_weights_for_reranking_are_stored_and_used(run: Path, toy: Files, tmp_pa
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
     settings = read_config(Run(copy))
-    poor = replace(settings.translate, length_penalty=0.0)
+    poor = replace(settings.translate, length_penalty=0.0, word_reward=-10.0)
     write_config(Run(copy), replace(settings, translate=poor))
     tuned = nmt("tune", copy, *toy["valid"], "--beams=8", "--rerank", "--json")
     record = json.loads(tuned.out)
