@@ -338,8 +338,8 @@ class _Next:
 class _Rows(ABC, Generic[M, S]):
     """The hypotheses still alive, as tensors, and those that are finished.
 
-    What is known of them has a place for each beam of each sentence, [B, K]; the model is asked of
-    those only that live, of a row for each.
+    Scores have a place for each beam of each sentence, [B, K]; those only that live have a row, in
+    what is known of them and of what the model is asked: [R].
     """
 
     def __init__(
@@ -359,30 +359,33 @@ class _Rows(ABC, Generic[M, S]):
         )
         self.limits = int(self.shortest.max()), int(self.longest.min())
         self.guides = {row: guide for row, guide in enumerate(guides) if guide}
-        self.history = torch.empty(sentences, width, 0, dtype=torch.long, device=device)
-        self.log_probabilities = torch.empty(
-            sentences, width, 0, device=device
-        )  # log p of the history
-        self.watched: Tensor | None = None  # [B, K, L, S] the attention's weights
+        self.never = torch.tensor(_NEVER if options.unknown else (*_NEVER, UNK), device=device)
+        self.turns = torch.arange(width, device=device).view(-1, options.groups).T  # [G, K/G]
         self.scores = self._first_scores(torch.zeros(sentences, width, device=device))  # −inf: dead
         self.ended: list[_Ended] = []
         self.counts = torch.zeros(sentences, dtype=torch.long, device=device)  # [B] of those
         self.total = sentences
-        self.tokens = self.sentences  # [R] of the hypotheses that have a row
+        self.tokens = self.sentences  # [R] the last ones
         begin = torch.full((sentences, width), BOS, device=device)
-        self._seat(begin, self.sentences.unsqueeze(1).expand_as(begin), state)
+        before = self._seat(begin, self.sentences.unsqueeze(1).expand_as(begin), state)
+        self.history = begin.new_empty(len(before), 0)  # [R, L]
+        self.log_probabilities = self.scores.new_empty(len(before), 0)  # [R, L] of the history
+        self.watched: Tensor | None = None  # [R, L, S] the attention's weights
 
     @abstractmethod
     def _first_scores(self, zeros: Tensor) -> Tensor:
         """What each beam begins with: [B, K]."""
 
-    def _seat(self, tokens: Tensor, before: Tensor, state: S) -> None:
+    def _seat(self, tokens: Tensor, before: Tensor, state: S) -> Tensor:
         """Give a row to each hypothesis that lives.
 
         Args:
             tokens: [B, K] the last one of each.
             before: [B, K] the row that each continues.
             state: what they were in, a row for each that had one.
+
+        Returns:
+            The row that each row continues: [R].
         """
         live = (self.scores > -torch.inf).flatten()
         count = max(self.fewest, _size(int(live.sum()), _FEW_ROWS))
@@ -393,6 +396,7 @@ class _Rows(ABC, Generic[M, S]):
         crossed = not torch.equal(before, torch.arange(len(self.tokens), device=before.device))
         self.state = state.select(before) if crossed else state
         self.tokens = tokens.flatten().index_select(0, self.grid.places)
+        return before
 
     # --- what may follow --------------------------------------------------------------------------
 
@@ -400,17 +404,15 @@ class _Rows(ABC, Generic[M, S]):
         """What the model says of each row, and what other rules make of it."""
         likely = logits.float()  # normalised in place: a step's logits are large
         likely = torch.log_softmax(likely, dim=1, out=likely)
-        length, options = self.history.shape[2] + 1, self.options
+        length, options = self.history.shape[1] + 1, self.options
         plain = options.repetition_penalty == 1 and not self.guides
         allowed = likely if plain else likely.clone()
-        for token in _NEVER if options.unknown else (*_NEVER, UNK):
-            allowed[:, token] = -torch.inf
+        allowed.index_fill_(1, self.never, -torch.inf)
         if options.repetition_penalty != 1 and length > 1:
-            history = self._history_of_rows()
-            again = allowed.gather(1, history) * options.repetition_penalty
-            allowed.scatter_(1, history, again)
+            again = allowed.gather(1, self.history) * options.repetition_penalty
+            allowed.scatter_(1, self.history, again)
         if options.no_repeat_ngram and length > options.no_repeat_ngram:
-            _forbid_repeats(allowed, self._history_of_rows(), options.no_repeat_ngram)
+            _forbid_repeats(allowed, self.history, options.no_repeat_ngram)
         shortest, longest = self.limits
         if length < shortest:
             allowed[(self.shortest > length)[self.grid.sentence], EOS] = -torch.inf
@@ -425,7 +427,7 @@ class _Rows(ABC, Generic[M, S]):
         return following
 
     def _hold_to_guides(self, following: _Next) -> None:
-        left = self.longest.sub(self.history.shape[2] + 1).tolist()
+        left = self.longest.sub(self.history.shape[1] + 1).tolist()
         live = (self.scores > -torch.inf).tolist()
         for sentence, guide in self.guides.items():
             for beam, ids in enumerate(self._histories(sentence)):
@@ -437,12 +439,8 @@ class _Rows(ABC, Generic[M, S]):
                         held = following.likely[row].masked_fill(~mask, -torch.inf)
                     following.allowed[row] = held
 
-    def _history_of_rows(self) -> Tensor:
-        """[R, L]"""
-        return self.history.flatten(0, 1).index_select(0, self.grid.places)
-
     def _histories(self, sentence: int) -> list[tuple[int, ...]]:
-        return [tuple(ids) for ids in self.history[sentence].tolist()]
+        return [tuple(ids) for ids in self.history[self.rows[sentence]].tolist()]
 
     # --- bookkeeping ------------------------------------------------------------------------------
 
@@ -458,21 +456,14 @@ class _Rows(ABC, Generic[M, S]):
         sentence, rank = where.nonzero(as_tuple=True)
         if not len(sentence):
             return
-        beam = beams[sentence, rank]
-        row = self.rows[sentence, beam]
-        attention = None
-        if now is not None:
-            last = now[row].unsqueeze(1)
-            before = last[:, :0] if self.watched is None else self.watched[sentence, beam]
-            attention = torch.cat((before, last), dim=1)
-        likely = following.likely[row, EOS].unsqueeze(1)
+        row = self.rows[sentence, beams[sentence, rank]]
         self.ended.append(
             _Ended(
                 self.sentences[sentence],
                 self.memory.lengths[sentence],
-                self.history[sentence, beam],
-                torch.cat((self.log_probabilities[sentence, beam], likely), dim=1),
-                attention,
+                self.history[row],
+                _longer(self.log_probabilities, row, following.likely[row, EOS]),
+                None if now is None else self._watched(row, now),
             )
         )
 
@@ -497,38 +488,32 @@ class _Rows(ABC, Generic[M, S]):
         state: S,
     ) -> None:
         """Go on with these continuations [B, K] of the sentences that are not finished."""
-        shape = (len(self.sentences), self.options.beam)
-        rows = self.rows.gather(1, beams)
-        first = torch.arange(0, scores.numel(), shape[1], device=beams.device)
-        places = (first.unsqueeze(1) + beams).flatten()
-        likely = following.likely[rows, tokens].unsqueeze(-1)
-        self.history = torch.cat((_at(self.history, places, shape), tokens.unsqueeze(-1)), dim=-1)
-        self.log_probabilities = torch.cat(
-            (_at(self.log_probabilities, places, shape), likely), dim=-1
-        )
-        if now is not None:
-            latest = now[rows].unsqueeze(2)
-            before = latest[:, :, :0] if self.watched is None else self.watched
-            self.watched = torch.cat((_at(before, places, shape), latest), dim=2)
-        over = self.counts >= shape[1]
+        before = self.rows.gather(1, beams)
+        over = self.counts >= self.options.beam
         self.scores = scores.masked_fill(over.unsqueeze(1), -torch.inf)
         alive = (self.scores > -torch.inf).any(dim=1)
         left = int(alive.sum())
         together = max(self.fewest, _size(left, _FEW_SENTENCES)) if left else 0
         if together < len(alive):
             going = _in_company(alive, together) if left else alive.nonzero().squeeze(1)
-            tokens, rows = tokens[going], rows[going]
+            tokens, before = tokens[going], before[going]
             self._leave(going)
         if left:
-            self._seat(tokens, rows, state)
+            rows = self._seat(tokens, before, state)
+            self.history = _longer(self.history, rows, self.tokens)
+            likely = following.likely[rows, self.tokens]
+            self.log_probabilities = _longer(self.log_probabilities, rows, likely)
+            self.watched = None if now is None else self._watched(rows, now)
+
+    def _watched(self, rows: Tensor, now: Tensor) -> Tensor:
+        """The attention of these rows, this step's included: [N, L, S]."""
+        before = now.new_empty(len(now), 0, now.shape[1]) if self.watched is None else self.watched
+        return _longer(before, rows, now.index_select(0, rows))
 
     def _leave(self, going: Tensor) -> None:
         """Only these sentences stay."""
         self.sentences, self.memory = self.sentences[going], self.memory.select(going)
-        self.history, self.scores = self.history[going], self.scores[going]
-        self.log_probabilities = self.log_probabilities[going]
-        self.watched = None if self.watched is None else self.watched[going]
-        self.counts = self.counts[going]
+        self.scores, self.counts = self.scores[going], self.counts[going]
         self.longest, self.shortest = self.longest[going], self.shortest[going]
         kept = enumerate(going.tolist())
         self.guides = {row: self.guides[old] for row, old in kept if old in self.guides}
@@ -586,9 +571,7 @@ class _Beams(_Rows[M, S]):
     def _surplus(self) -> Tensor:
         """Which of the continuations, by rank, are more than are still to be finished: [B, G, K/G].
         The groups in turn lose their last ones."""
-        groups = self.options.groups
-        turns = torch.arange(self.options.beam, device=self.counts.device).view(-1, groups).T
-        return turns >= (self.options.beam - self.counts).view(-1, 1, 1)
+        return self.turns >= (self.options.beam - self.counts).view(-1, 1, 1)
 
     def _candidates(self, following: _Next) -> tuple[Tensor, Tensor, Tensor]:
         """The 2·K/G best continuations [B, G, C] of each group: their scores, beams and tokens."""
@@ -598,8 +581,9 @@ class _Beams(_Rows[M, S]):
         for number in range(groups):
             group = slice(number * width, (number + 1) * width)
             before, rows = self.scores[:, group], self.rows[:, group]
-            beams, tokens = _largest(before, rows, fair, 2 * width)
-            scores = before.gather(1, beams) + following.allowed[rows.gather(1, beams), tokens]
+            scores, beams, tokens = _largest(before, rows, fair, 2 * width)
+            if number:  # what is fair is for the choice only
+                scores = before.gather(1, beams) + following.allowed[rows.gather(1, beams), tokens]
             found.append((scores, beams + number * width, tokens))
             if number + 1 < groups:
                 fair = self._discouraged(fair, tokens[:, :width])
@@ -613,20 +597,22 @@ class _Beams(_Rows[M, S]):
         return allowed.scatter_add(1, chosen[sentence], penalty[sentence])
 
 
-def _largest(before: Tensor, rows: Tensor, likely: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Where the largest of `before` [B, K] + `likely` [R, V] of these `rows` [B, K] are.
+def _largest(
+    before: Tensor, rows: Tensor, likely: Tensor, count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The largest of `before` [B, K] + `likely` [R, V] of these `rows` [B, K].
 
     They are in those blocks of tokens whose largest ones are the largest, so that most of the
     vocabulary is looked at no more than once.
 
     Returns:
-        Numbers in K, and tokens: [B, count] both.
+        These, and where they are: numbers in K, and tokens. [B, count] each.
     """
     size = likely.shape[1]
     if size < 4 * _BLOCK:
         totals = before.unsqueeze(2) + likely[rows]
-        place = totals.flatten(1).topk(min(count, totals[0].numel()), dim=1).indices
-        return place // size, place % size
+        largest, place = totals.flatten(1).topk(min(count, totals[0].numel()), dim=1)
+        return largest, place // size, place % size
     whole = size - size % _BLOCK
     blocks = [likely[:, :whole].unflatten(1, (-1, _BLOCK)).amax(dim=2)]
     if whole < size:
@@ -643,8 +629,8 @@ def _largest(before: Tensor, rows: Tensor, likely: Tensor, count: int) -> tuple[
     totals = totals + before.gather(1, beam).unsqueeze(2)
     if whole < size:
         totals.masked_fill_(token >= size, -torch.inf)
-    best = totals.flatten(1).topk(count, dim=1).indices
-    return beam.gather(1, best // _BLOCK), inside.flatten(1).gather(1, best)
+    largest, best = totals.flatten(1).topk(count, dim=1)
+    return largest, beam.gather(1, best // _BLOCK), inside.flatten(1).gather(1, best)
 
 
 class _Draws(_Rows[M, S]):
@@ -677,7 +663,7 @@ class _Draws(_Rows[M, S]):
 
     def _drawn(self, allowed: Tensor) -> Tensor:
         """One token a row, by the inverse of the distribution function: [R]."""
-        options, length = self.options.sampling or Sampling(), self.history.shape[2]
+        options, length = self.options.sampling or Sampling(), self.history.shape[1]
         likely, order = (allowed / options.temperature).sort(dim=-1, descending=True, stable=True)
         probabilities = torch.softmax(likely, dim=-1)
         if options.top_k:
@@ -704,6 +690,6 @@ def _forbid_repeats(allowed: Tensor, history: Tensor, size: int) -> None:
     allowed[row, windows[row, at, -1]] = -torch.inf
 
 
-def _at(part: Tensor, places: Tensor, shape: tuple[int, int]) -> Tensor:
-    """What is at these places of [B, K, ...], as [shape, ...]."""
-    return part.flatten(0, 1).index_select(0, places).view(*shape, *part.shape[2:])
+def _longer(part: Tensor, rows: Tensor, last: Tensor) -> Tensor:
+    """These rows of [R, L, ...], and one more step of them [N, ...]: [N, L + 1, ...]."""
+    return torch.cat((part.index_select(0, rows), last.unsqueeze(1)), dim=1)
