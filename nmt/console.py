@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console as Rich
     from rich.progress import Progress as Bar
 
+    from nmt.channel import NoisyChannel
     from nmt.config import TrainSettings
     from nmt.events import Event, Finished, Incident, Stepped, Validated
     from nmt.manifest import Manifest
@@ -113,6 +114,13 @@ def print_table(rows: Iterable[Sequence[str]], header: Sequence[str], file: Any)
     for row in zip(*columns, strict=True):
         grid.add_row(*map(Text, row))
     _sheet(file).print(grid, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """A result for programs, on stdout."""
+    from nmt.files import to_json
+
+    print(to_json(value, indent=2))
 
 
 def print_blocks(blocks: Iterable[Block], file: Any) -> None:
@@ -212,6 +220,15 @@ def _plan(train: TrainSettings) -> str:
         f"batches of {batches}, {train.optimizer} at {train.learning_rate:g}, {train.schedule} "
         f"after {train.warmup_steps} steps of warm-up, until {' or '.join(ends)}"
     )
+
+
+def tell_weights(channel: NoisyChannel | None) -> None:
+    """Weights that nobody chose are told."""
+    if channel and not channel.weighing.tuned:
+        console.say(
+            f"ranked by {channel.weighing}: a guess; nmt tune with the same --channel and --lm "
+            "finds weights on a validation corpus"
+        )
 
 
 class PreparationView:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from nmt.training import Training
     from nmt.warm import ModelCache
 
+STARTED = time.monotonic()
+"""When this process began to be ours: the time to the first update counts from here."""
+
 
 @dataclass(frozen=True)
 class Command:
