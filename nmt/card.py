@@ -273,7 +273,7 @@ def _score_row(evaluation: Evaluation, metrics: Sequence[str]) -> list[str]:
     scores = [found[key].shown if key in found else "" for key in metrics]
     test = [_code(evaluation.test_set), f"{evaluation.sentences:,}"]
     per_word = evaluation.perplexity_per_word
-    last = evaluation.search if per_word is None else f"{per_word:.2f}"
+    last = evaluation.how if per_word is None else f"{per_word:.2f}"
     return [*test, *scores, "" if likely is None else f"{likely:.2f}", last]
 
 

@@ -85,14 +85,14 @@ def _evaluations(run: Run) -> dict[str, Any]:
     found = stored(run) if run.model.is_file() else []
     scores: dict[str, Any] = {}
     for each in found:
-        searched = f" ({each.search})" if each.search else ""
+        how = f" ({each.how})" if each.how else ""
         known = {METRICS.get(key, key): score.score for key, score in each.scores.items()} | {
             "perplexity": each.perplexity,
             "perplexity per word": each.perplexity_per_word,
         }
         for metric, value in known.items():
             if value is not None:
-                scores[f"{each.test_set}{searched}, {metric}"] = value
+                scores[f"{each.test_set}{how}, {metric}"] = value
     return scores
 
 

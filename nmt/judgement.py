@@ -47,7 +47,7 @@ training text; the translation's own chrF."""
 class EvaluationSet:
     """The sentences that systems are judged on."""
 
-    name: str  # "test.de + test.en", "wmt14/full"; no folder of a person's
+    name: str  # "test.de + test.en", "wmt14/full + more.en"; no folder of a person's
     languages: tuple[str, str] | None
     sources: tuple[str, ...]  # [N]
     references: tuple[tuple[str, ...], ...]  # each [N]

@@ -22,6 +22,8 @@ from nmt.files import to_json, write_text
 from nmt.judgement import EvaluationSet, Leaks, Score, System
 from nmt.perplexity import Likelihood
 
+_USUAL = ("case:mixed", "tok:13a")  # of BLEU's signature
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
@@ -39,6 +41,14 @@ class Evaluation:
     leaks: Leaks | None = None
     unleaked: Mapping[str, float] = field(default_factory=dict)  # scores without leaked lines
     nmt: str = __version__
+
+    @property
+    def how(self) -> str:
+        """How it was translated and, if not as usual, scored: "beam 5, int8, case:lc"."""
+        parts = self.scores["bleu"].signature.split("|") if "bleu" in self.scores else []
+        asked = [each for each in parts if each.startswith(("case:", "tok:"))]
+        odd = [each for each in asked if each not in _USUAL]
+        return ", ".join(filter(None, (self.search, *odd)))
 
     @property
     def file(self) -> str:
@@ -113,7 +123,7 @@ def stored(run: Run) -> list[Evaluation]:
     found = filter(None, map(_read, run.evaluations.glob("*.json")))
     return sorted(
         (each for each in found if each.weights == weights),
-        key=lambda each: (each.test_set, each.search, each.file),
+        key=lambda each: (each.test_set, each.how, each.file),
     )
 
 

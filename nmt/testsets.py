@@ -38,7 +38,8 @@ def with_references(test: EvaluationSet, files: Sequence[Path]) -> EvaluationSet
         CorpusError: a file cannot be read, or has another number of lines.
     """
     more = (tuple(lines_for(file, len(test), "reference")) for file in files)
-    return replace(test, references=(*test.references, *more))
+    name = " + ".join([test.name, *(public(str(file)) for file in files)])
+    return replace(test, name=name, references=(*test.references, *more))
 
 
 def lines_for(file: Path, pairs: int, what: str) -> list[str]:

@@ -229,6 +229,18 @@ def test_scores_are_of_the_weights_that_translated(copied: Run, toy: Files) -> N
     assert stored(copied) == []
 
 
+def test_scores_that_are_made_otherwise_are_told_apart(copied: Run) -> None:
+    plain = an_evaluation(copied)
+    small = {"bleu": Score(33.5, "nrefs:1|case:lc|eff:no|tok:intl"), "ter": plain.scores["ter"]}
+    store(copied, plain)
+    keep(copied, replace(plain, scores=small))
+    facts = json.loads(nmt("info", copied.path, "--json").out)["scores"]
+    assert facts["test.xx + test.yy (beam 5, int8), BLEU"] == 31.25
+    assert facts["test.xx + test.yy (beam 5, int8, case:lc, tok:intl), BLEU"] == 33.5
+    text = copied.card.read_text(encoding="utf-8")
+    assert "| 33.50 | 40.00 | 2.50 | beam 5, int8, case:lc, tok:intl |" in text
+
+
 def test_info_shows_it(copied: Run) -> None:
     shown = nmt("info", copied.path)
     assert shown.code == 0

@@ -78,6 +78,7 @@ def test_more_references(filled: Path, tmp_path: Path) -> None:
     (tmp_path / "more").write_text("A hound.\nTwo cats run.\nYeah!\n")
     test = with_references(standard("wmt14/full", "de-en", print), [tmp_path / "more"])
     assert test.references[1] == ("A hound.", "Two cats run.", "Yeah!")
+    assert test.name == "wmt14/full + more"  # its scores are others than those of wmt14/full
     (tmp_path / "more").write_text("A hound.\n")
     with pytest.raises(CorpusError, match="has 1 lines and the corpus 3 pairs"):
         with_references(test, [tmp_path / "more"])
