@@ -127,8 +127,9 @@ def compose(run: Run) -> str:
 
 
 def body(card: str) -> str:
-    """A card without its head of YAML, for people."""
-    return card.partition("\n---\n")[2].lstrip()
+    """A card from its title on, for people: without the head of YAML and the comment."""
+    _, _, told = card.partition("\n# ")
+    return f"# {told}"
 
 
 def _gather(run: Run) -> _Facts:

@@ -279,8 +279,8 @@ def _cards(judgement: Judgement) -> list[Block]:
 
 
 def _below_title(card: str) -> str:
-    """A card without its comment and its title, which the section has."""
-    return card.partition("\n# ")[2].partition("\n")[2]
+    """A card without its title, which the section has."""
+    return card.partition("\n")[2]
 
 
 def _runs(judgement: Judgement) -> dict[Path, str]:
