@@ -176,10 +176,9 @@ def _summary(judgement: Judgement) -> str:
     ]
     told += [_compared(first, other) for other in others]
     if judgement.leaked:
-        told.append(
-            f"Of {counted(len(judgement.leaked), 'line')} a side stands in a training text; "
-            "Section 1 has the scores without them."
-        )
+        some = counted(len(judgement.leaked), "line")
+        without = "; Section 1 has the scores without them" if first.unleaked else ""
+        told.append(f"Of {some} a side stands in a training text{without}.")
     return " ".join(told)
 
 

@@ -145,7 +145,8 @@ def _names(named: Named) -> list[str]:
     for name in names:
         if names.count(name) > 1:
             raise SettingsError(
-                f"two systems are called {name}", "give files names: --hypotheses NAME=FILE"
+                f"two systems are called {name}",
+                "name a run once, and files apart: --hypotheses NAME=FILE",
             )
     return names
 

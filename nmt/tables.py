@@ -137,14 +137,16 @@ def _caption(judgement: Judgement, rows: Sequence[_Row]) -> str:
     """What the numbers of the table are."""
     told = [f"Scores of {counted(len(judgement.test), 'line')} of {visible(judgement.test.name)}"]
     resampling = judgement.resampling
-    if rows and resampling:
+    tested = any(row.p_values for row in rows)
+    if resampling and len(rows) > len(judgement.recipes):
         told.append(f"±: 95% of {resampling.resamples:,} bootstrap resamples")
-    if resampling and any(row.p_values for row in rows):
+    if resampling and tested:
         kind = "paired bootstrap" if resampling.test == "bs" else "approximate randomisation"
         first = visible(judgement.systems[0].name)
         told.append(f"p: {kind} against {first}, {resampling.trials:,} trials, * below {CERTAIN}")
     if rows and judgement.recipes:
-        told.append("of several seeds the mean, its standard deviation (sd), and the highest p")
+        highest = " and the highest p" if tested else ""
+        told.append(f"of several seeds the mean with its standard deviation (sd){highest}")
     if rows:
         told.append("length: tokens over those of the reference")
     return "; ".join(told) + "."

@@ -7,10 +7,12 @@ import hashlib
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import nmt
+from test_evaluate import known
 from test_page import Outline
 
 from nmt.evaluate import Submission, judge
@@ -177,6 +179,17 @@ def test_what_cannot_be_shown_or_written_is_told_before_the_work(
     place = f"--report={tmp_path / 'x.html'}"
     result = nmt("evaluate", *toy["test"], lines, place, "--attention=3", "--resamples=0")
     assert result.code == 0 and "line 3: test.yy has no attention to show" in result.err
+
+
+def test_scores_without_leaks_are_promised_where_there_are_some(tmp_path: Path) -> None:
+    run = known(tmp_path / "run", ["a b"], ["a b"])
+    for lines, promised in (["a b"], False), (["a b", "c d"], True):
+        test = EvaluationSet("test", None, tuple(lines), (tuple(lines),))
+        leaked = judge(test, [Submission("x", lines, (run,))], Scorer([lines], Options()), None)
+        bare = replace(leaked, systems=tuple(replace(each, runs=()) for each in leaked.systems))
+        page = render(compose_page(bare))
+        assert "1 line a side stands" in page
+        assert ("has the scores without them" in page) is promised
 
 
 def test_a_file_of_translations_alone_makes_a_report(tmp_path: Path) -> None:

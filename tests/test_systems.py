@@ -196,6 +196,7 @@ def test_what_cannot_be_judged(run: Path, other: Path, toy: Files, tmp_path: Pat
     assert "two systems are called x" in fails(
         *test, f"--hypotheses=x={test[0]}", f"--hypotheses=x={test[1]}"
     )
+    assert "name a run once" in fails(run, run, *test)
     assert "no such run" in fails(run, tmp_path / "none", *test)
     assert "no such tokenizer" in fails(run, *test, "--tokenize=moses")
     assert "the corpus 100 pairs" in fails(*test, f"--hypotheses=x={toy['valid'][0]}")
