@@ -68,7 +68,7 @@ def evaluate(
     from nmt import decoding, scoring, tables, testsets
     from nmt.evaluate import judge
     from nmt.files import refuse_unwritable
-    from nmt.report import look, page_at, some_lines, write_report
+    from nmt.report import look, refuse_other, some_lines, write_report
     from nmt.systems import sort_out, translated, write
 
     request = decoding.Request(
@@ -102,7 +102,7 @@ def evaluate(
         several = len(named.systems) + len(named.files) > 1
         refuse_unwritable(output / "translations" if several else output)
     if report:
-        refuse_unwritable(page_at(report))
+        refuse_other(report)
     language = langs.rpartition("-")[2] if test_set and langs else ""
     scorer = scoring.Scorer(test.references, scoring.Options(lowercase, tokenize, language))
     opinion = scoring.Comet(comet, device) if comet else None

@@ -21,6 +21,8 @@ from nmt.card import body, compose
 from nmt.checkpoint import Run, names_of
 from nmt.curves import Curves, has_log, read
 from nmt.decoding import Request, load_channel, load_runs, make_translator
+from nmt.errors import NmtError
+from nmt.files import refuse_unwritable
 from nmt.judgement import CERTAIN, SUSPECTS, Judgement, System
 from nmt.page import (
     Block,
@@ -50,6 +52,7 @@ _LOOKED_AT = 12  # ... with their attention
 _WORDS = 30  # of a source whose attention still fits a page
 _CHARACTERS = 1_000  # shown of a line
 _SUFFIXES = (".png", ".svg")  # of pictures in a folder
+_MARK = "<footer>nmt "  # that a page is ours
 _OURS = re.compile(r"attention-\d+|training|scores-by-group")  # their names
 
 
@@ -104,6 +107,15 @@ def look(judgement: Judgement, request: Request, rows: Sequence[int]) -> list[Lo
 def page_at(place: Path) -> Path:
     """Where the page goes: a file that ends in .html is itself, all else is a folder."""
     return place if place.suffix.lower() in (".html", ".htm") else place / "index.html"
+
+
+def refuse_other(place: Path) -> None:
+    """Raises NmtError if the page cannot be written, or would take the place of somebody else's in
+    a folder: before the work of making it."""
+    page = page_at(place)
+    refuse_unwritable(page)
+    if page != place and page.is_file() and _MARK not in page.read_text("utf-8", "replace"):
+        raise NmtError(f"{page}: is there already, and is no report", "use another --report")
 
 
 def write_report(judgement: Judgement, place: Path, attention: Sequence[Looked] = ()) -> Path:

@@ -18,7 +18,7 @@ from test_page import Outline
 from nmt.evaluate import Submission, judge
 from nmt.judgement import EvaluationSet, Judgement
 from nmt.page import render
-from nmt.report import compose_page, some_lines, write_report
+from nmt.report import compose_page, refuse_other, some_lines, write_report
 from nmt.scoring import Options, Scorer
 
 Files = dict[str, tuple[Path, Path]]
@@ -179,6 +179,18 @@ def test_what_cannot_be_shown_or_written_is_told_before_the_work(
     place = f"--report={tmp_path / 'x.html'}"
     result = nmt("evaluate", *toy["test"], lines, place, "--attention=3", "--resamples=0")
     assert result.code == 0 and "line 3: test.yy has no attention to show" in result.err
+
+
+def test_a_page_of_somebody_else_stays(copied: Path, toy: Files, tmp_path: Path) -> None:
+    page = tmp_path / "site" / "index.html"
+    page.parent.mkdir()
+    page.write_text("<h1>My site</h1>")
+    result = nmt("evaluate", copied, *toy["test"], "--resamples=0", "--report", page.parent)
+    assert result.code == 1 and "is no report" in result.err
+    assert page.read_text() == "<h1>My site</h1>"
+    page.unlink()
+    assert write_report(judged(["a b"], ["a b"]), page.parent) == page
+    refuse_other(page.parent)  # our own is replaced
 
 
 def test_scores_without_leaks_are_promised_where_there_are_some(tmp_path: Path) -> None:
