@@ -263,10 +263,9 @@ def _reading(facts: _Facts) -> list[str]:
         for each in facts.evaluations
         for key, score in each.scores.items()
     )
-    return [
-        "± spans 95% of bootstrap resamples. Perplexity is per target subword. Signatures:",
-        _list(signatures),
-    ]
+    known = (score for each in facts.evaluations for score in each.scores.values())
+    sure = "± spans 95% of bootstrap resamples. " if any(score.interval for score in known) else ""
+    return [f"{sure}Perplexity is per target subword. Signatures:", _list(signatures)]
 
 
 def _score_row(evaluation: Evaluation, metrics: Sequence[str]) -> list[str]:

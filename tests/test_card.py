@@ -146,7 +146,10 @@ def test_intervals_stay_when_none_are_computed(copied: Run) -> None:
     sure = {
         key: replace(score, interval=Interval(31.0, 1.5)) for key, score in plain.scores.items()
     }
+    keep(copied, plain)
+    assert "±" not in copied.card.read_text(encoding="utf-8")
     keep(copied, replace(plain, scores=sure))
+    assert "± spans 95%" in copied.card.read_text(encoding="utf-8")
     keep(copied, plain)
     assert "31.25 ±1.50" in copied.card.read_text(encoding="utf-8")
     keep(copied, replace(plain, scores={**plain.scores, "bleu": Score(32.0, "nrefs:1|case:mixed")}))
