@@ -143,7 +143,7 @@ def _metrics(references: list[list[str]], options: Options) -> dict[str, Any]:
         "ter": TER(references=references),  # which knows no case, as the command has it
     }
     for name in _MULTILINGUAL:
-        if model_of(name).is_file():
+        if _has_model(name):
             return metrics | {"spbleu": BLEU(tokenize=name, force=True, **about)}
     return metrics
 
@@ -157,6 +157,11 @@ def model_of(tokenizer: str) -> Path:
     return Path(models.SACREBLEU_DIR, "models", name)
 
 
+def _has_model(tokenizer: str) -> bool:
+    """False also where nobody lets us look: the cache may lie in another person's home."""
+    return os.path.isfile(model_of(tokenizer))
+
+
 def _bleu(options: Options, **more: Any) -> BLEU:
     """Raises SettingsError where the tokenizer cannot be had."""
     from sacrebleu.tokenizers.tokenizer_spm import SPM_MODELS
@@ -166,7 +171,7 @@ def _bleu(options: Options, **more: Any) -> BLEU:
         raise SettingsError(
             f"--tokenize {name}: no such tokenizer", f"it is one of {', '.join(known)}"
         )
-    if name in SPM_MODELS and not model_of(name).is_file():
+    if name in SPM_MODELS and not _has_model(name):
         raise SettingsError(
             f"--tokenize {name}: its model is not there ({model_of(name)})",
             f"where there is a network, `sacrebleu REF -i FILE -tok {name}` fetches it",

@@ -308,6 +308,14 @@ def test_a_tokenizer_whose_model_is_missing_is_refused(models: Path) -> None:
         Scorer([["a"]], Options(tokenize="moses"))
 
 
+def test_a_cache_that_cannot_be_looked_into_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may lie in a home that is another person's; here its name is longer than names can be."""
+    monkeypatch.setattr(tokenizer_spm, "SACREBLEU_DIR", "x" * 5_000)
+    assert "spbleu" not in Scorer([REFERENCE], Options()).metrics
+    with pytest.raises(SettingsError, match="flores200: its model is not there"):
+        Scorer([["a"]], Options(tokenize="flores200"))
+
+
 def test_a_tokenizer_whose_package_is_missing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from sacrebleu.tokenizers import tokenizer_ja_mecab
 
