@@ -84,10 +84,10 @@ class Guide(Protocol):
         ...
 
     def chosen(
-        self, histories: Sequence[tuple[int, ...]], totals: Tensor, /
+        self, histories: Sequence[tuple[int, ...]], totals: Tensor, places: int, /
     ) -> tuple[Tensor, Tensor, Tensor] | None:
         """Scores, beams and tokens [2·K] of the continuations [K, V] that go on, those first that
-        end; at most K of each; None: the best ones."""
+        end; at most `places` in all; None: the best ones."""
         ...
 
 
@@ -540,7 +540,8 @@ class _Beams(_Rows[M, S]):
         for sentence, guide in self.guides.items():
             totals = self.scores[sentence].unsqueeze(-1)
             totals = totals + following.allowed[self.rows[sentence]]
-            if chosen := guide.chosen(self._histories(sentence), totals):
+            places = self.options.beam - int(self.counts[sentence])
+            if chosen := guide.chosen(self._histories(sentence), totals, places):
                 scores[sentence, 0], beams[sentence, 0], tokens[sentence, 0] = chosen
         ended, now = tokens == EOS, self._now(step)  # [B, G, C]
         best = (ended & (scores > -torch.inf))[..., :width] & ~self._surplus()

@@ -233,7 +233,7 @@ class Prefix:
             return None
         return torch.arange(VOCABULARY) == self.ids[len(ids)]
 
-    def chosen(self, histories: object, totals: Tensor) -> None:
+    def chosen(self, histories: object, totals: Tensor, places: int) -> None:
         return None
 
 
