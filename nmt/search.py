@@ -546,7 +546,8 @@ class _Beams(_Rows[M, S]):
         ended, now = tokens == EOS, self._now(step)  # [B, G, C]
         best = (ended & (scores > -torch.inf))[..., :width] & ~self._surplus()
         self._finish(best.flatten(1), beams[..., :width].flatten(1), following, now)
-        scores, order = scores.masked_fill(ended, -torch.inf).topk(width, dim=2)
+        order = ended.to(torch.uint8).argsort(dim=2, stable=True)[..., :width]  # as they are ranked
+        scores = scores.masked_fill(ended, -torch.inf).gather(2, order)
         beams, tokens = beams.gather(2, order), tokens.gather(2, order)
         scores = scores.masked_fill(self._surplus() | self._hopeless(scores), -torch.inf)
         flat = (len(scores), groups * width)
