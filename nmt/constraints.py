@@ -181,12 +181,13 @@ class Guide:
         return self._allowed_by_phrases(ids, left) if self.phrases else None
 
     def chosen(
-        self, histories: Sequence[History], totals: Tensor
+        self, histories: Sequence[History], totals: Tensor, places: int
     ) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Which continuations go on: those that end first, then at most K others.
+        """Which continuations go on: those that end first, then the others.
 
         Args:
             totals: [K, V] what each is ranked by; −inf: impossible.
+            places: how many there may be.
 
         Returns:
             Scores, beams and subwords, each [2·K], with −inf where there is none; or None where
@@ -194,17 +195,17 @@ class Guide:
         """
         if not self.phrases:
             return None
-        width = len(totals)
         found = self._candidates(histories, totals)
         banked = [
             (self._weight(self._after(self._progress(histories[beam]), token)), score, beam, token)
             for (beam, token), score in found.items()
         ]
         banked.sort(key=lambda each: (-each[1], each[2], each[3]))
-        ending = [each for each in self._shared(banked, width) if each[3] == EOS]
-        others = self._shared([each for each in banked if each[3] != EOS], width)
+        ending = [each for each in self._shared(banked, places) if each[3] == EOS]
+        left = places - len(ending)
+        others = self._shared([each for each in banked if each[3] != EOS], left)
         chosen = [each[1:] for each in (*ending, *others)]
-        chosen += [(-torch.inf, 0, EOS)] * (2 * width - len(chosen))
+        chosen += [(-torch.inf, 0, EOS)] * (2 * len(totals) - len(chosen))
         scores, beams, tokens = zip(*chosen, strict=True)
         device = totals.device
         return (

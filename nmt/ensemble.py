@@ -14,7 +14,7 @@ positions are the first member's, and those speak that read as it does.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress, repeat
 from typing import Any, Generic, Protocol, TypeVar
@@ -83,11 +83,11 @@ class Ensemble(Generic[M]):
         self.subwords = tuple(subwords)
         self._alike = [each.proto == self.subwords[0].proto for each in self.subwords]
 
-    def readings(self, lines: Sequence[str], ids: Sequence[Ids]) -> list[Sequence[Ids]]:
+    def readings(self, lines: Iterable[str], ids: Sequence[Ids]) -> list[Sequence[Ids]]:
         """Lines as each member reads them, given as the first one does."""
         if all(self._alike):
             return [ids] * len(self.models)
-        pairs = zip(self.subwords, self._alike, strict=True)
+        lines, pairs = [*lines], zip(self.subwords, self._alike, strict=True)
         return [ids if alike else subwords.encode(lines) for subwords, alike in pairs]
 
     def encode(self, sources: Sequence[tuple[Tensor, Tensor]]) -> Memories:

@@ -54,7 +54,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         on_cpu = readout.device.type == "cpu"
         chunk, block = (_CHUNK, _BLOCK) if on_cpu else (_CHUNK_OF_A_GPU, _BLOCK_OF_A_GPU)
         smoothed, likelihood = (torch.zeros((), device=readout.device) for _ in range(2))
-        by_readout, by_weight, by_bias = list[Tensor](), list[Tensor](), torch.zeros_like(bias)
+        by_readout, by_bias = list[Tensor](), torch.zeros_like(bias)
+        by_weight: Tensor | None = None
         for part, wanted in zip(readout.split(chunk), targets.split(chunk), strict=True):
             errors = part.new_empty(len(part), len(weight) if gradients else 0)
             for rows, target, error in zip(
@@ -71,11 +72,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     by_bias += probabilities.sum(dim=0)
             if gradients:
                 by_readout.append(torch.mm(errors, matrix))
-                by_weight.append(torch.mm(errors.t(), part).to(weight.dtype))
+                product = torch.mm(errors.t(), part).to(weight.dtype)
+                by_weight = product if by_weight is None else by_weight.add_(product)
         if gradients:
-            context.save_for_backward(
-                torch.cat(by_readout), sum(by_weight[1:], by_weight[0]), by_bias
-            )
+            context.save_for_backward(torch.cat(by_readout), by_weight, by_bias)
         return smoothed, likelihood
 
     @staticmethod

@@ -84,10 +84,10 @@ class Guide(Protocol):
         ...
 
     def chosen(
-        self, histories: Sequence[tuple[int, ...]], totals: Tensor, /
+        self, histories: Sequence[tuple[int, ...]], totals: Tensor, places: int, /
     ) -> tuple[Tensor, Tensor, Tensor] | None:
         """Scores, beams and tokens [2·K] of the continuations [K, V] that go on, those first that
-        end; at most K of each; None: the best ones."""
+        end; at most `places` in all; None: the best ones."""
         ...
 
 
@@ -540,12 +540,14 @@ class _Beams(_Rows[M, S]):
         for sentence, guide in self.guides.items():
             totals = self.scores[sentence].unsqueeze(-1)
             totals = totals + following.allowed[self.rows[sentence]]
-            if chosen := guide.chosen(self._histories(sentence), totals):
+            places = self.options.beam - int(self.counts[sentence])
+            if chosen := guide.chosen(self._histories(sentence), totals, places):
                 scores[sentence, 0], beams[sentence, 0], tokens[sentence, 0] = chosen
         ended, now = tokens == EOS, self._now(step)  # [B, G, C]
         best = (ended & (scores > -torch.inf))[..., :width] & ~self._surplus()
         self._finish(best.flatten(1), beams[..., :width].flatten(1), following, now)
-        scores, order = scores.masked_fill(ended, -torch.inf).topk(width, dim=2)
+        order = ended.to(torch.uint8).argsort(dim=2, stable=True)[..., :width]  # as they are ranked
+        scores = scores.masked_fill(ended, -torch.inf).gather(2, order)
         beams, tokens = beams.gather(2, order), tokens.gather(2, order)
         scores = scores.masked_fill(self._surplus() | self._hopeless(scores), -torch.inf)
         flat = (len(scores), groups * width)

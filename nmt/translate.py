@@ -6,7 +6,7 @@ for its pieces, and text again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 
@@ -124,13 +124,13 @@ class Translator:
             [_text(piece, hypothesis, self.vocabulary.target) for hypothesis in candidates]
             for piece, candidates in zip(pieces, found, strict=True)
         ]
-        return channel.reranked(self._texts(plans), texts, found)
+        return channel.reranked([*self._texts(plans)], texts, found)
 
-    def _texts(self, plans: Sequence[Plan]) -> list[str]:
-        """What all pieces say."""
-        subwords = self.vocabulary.source
-        each = (texts_of(plan.line, [p.source for p in plan.pieces], subwords) for plan in plans)
-        return [text for texts in each for text in texts]
+    def _texts(self, plans: Sequence[Plan]) -> Iterator[str]:
+        """What each of all pieces says, when it is asked for: a long line is encoded anew."""
+        for plan in plans:
+            sources = [piece.source for piece in plan.pieces]
+            yield from texts_of(plan.line, sources, self.vocabulary.source)
 
     def hypotheses(self, lines: Sequence[str]) -> list[list[Hypothesis]]:
         """What the search finished for each line, best first, each as one piece, however long."""
@@ -145,7 +145,7 @@ class Translator:
         readings = self._readings(sources, source_ids)
         return self.engine.force(source_ids, target_ids, self.options, readings)
 
-    def _readings(self, lines: Sequence[str], ids: Sequence[Ids]) -> Sequence[Sequence[Ids]]:
+    def _readings(self, lines: Iterable[str], ids: Sequence[Ids]) -> Sequence[Sequence[Ids]]:
         """Lines as each member of an ensemble reads them."""
         return self._ensemble.readings(lines, ids) if self._ensemble else ()
 

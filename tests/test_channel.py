@@ -127,7 +127,7 @@ def test_weights_are_found_stored_and_used(
     run: Path, reverse: Path, lm: Path, toy: Files, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(run, copy)
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("evaluations"))  # of other tests
     config = (copy / "config.toml").read_bytes()
     both = ("--channel", reverse, "--lm", lm)
     guessed = nmt("translate", copy, *both, stdin=b"ba\n")

@@ -91,6 +91,20 @@ def test_a_word_that_goes_on_is_another_word() -> None:
     assert any((A, B) in itertools.pairwise(h.ids) for each in found for h in each)
 
 
+def test_few_places_are_for_those_that_are_far_on() -> None:
+    """However likely the others are, for they cannot end."""
+    totals = torch.full((2, len(PIECES)), -9.0)
+    totals[0] = -1.0
+    totals[:, :A] = -torch.inf
+    histories = [(A,), (B,)]
+    for places, kept in ((1, {(1, C)}), (3, {(1, C), (0, B), (0, A)})):
+        chosen = guided([B, C]).chosen(histories, totals, places)
+        assert chosen
+        scores, beams, tokens = (part.tolist() for part in chosen)
+        going = {each[1:] for each in zip(scores, beams, tokens, strict=True) if each[0] > -9.5}
+        assert going == kept
+
+
 def test_sentences_with_phrases_leave_the_others_alone() -> None:
     guides = [guided([B, B]) if seed % 3 else None for seed in range(30)]
     together = search(Scripted(), EVERY, OPTIONS, guides=guides)

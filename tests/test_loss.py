@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -32,6 +34,23 @@ def test_loss_and_gradients_are_torchs(smoothing: float, monkeypatch: pytest.Mon
     )
     for mine, other in zip(ours_by, theirs_by, strict=True):
         assert torch.allclose(mine, other, atol=1e-5)
+
+
+def test_gradients_of_many_chunks_are_not_all_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    product, made = torch.mm, list[weakref.ref[torch.Tensor]]()
+
+    def counted(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        result = product(left, right)
+        if result.shape == (11, 5):
+            made.append(weakref.ref(result))
+            assert sum(each() is not None for each in made) <= 3
+        return result
+
+    monkeypatch.setattr(module, "_CHUNK", 2)
+    monkeypatch.setattr(torch, "mm", counted)
+    weight = torch.randn(11, 5, requires_grad=True)
+    cross_entropy(torch.randn(20, 5), weight, torch.zeros(11), torch.arange(20) % 11)
+    assert len(made) == 10
 
 
 def test_a_target_that_is_out_of_reach_has_its_true_loss() -> None:

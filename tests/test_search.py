@@ -222,6 +222,19 @@ def test_groups_of_beams_are_more_diverse() -> None:
         assert 1 <= len({h.ids for h in each}) == len(each) <= OPTIONS.beam
 
 
+@pytest.mark.parametrize("diversity", [0.0, 0.5, 1.0, 20.0])
+def test_a_group_pays_for_what_those_before_it_chose(diversity: float) -> None:
+    """Of all words the second group takes the best one less the penalty, and the first one's is
+    still its choice where it is better by more than that."""
+    found = found_with(beam=2, groups=2, diversity=diversity, min_length=1, max_length=1)
+    for seed, each in enumerate(found):
+        words = {word: log_probability(seed, (word,), whole=False) for word in (4, 5, 6)}
+        first = max(words, key=lambda word: words[word])
+        words[first] -= diversity
+        second = max(words, key=lambda word: words[word])
+        assert {h.ids for h in each} == {(first,), (second,)}, seed
+
+
 class Prefix:
     """A guide that knows how hypotheses begin."""
 
@@ -233,7 +246,7 @@ class Prefix:
             return None
         return torch.arange(VOCABULARY) == self.ids[len(ids)]
 
-    def chosen(self, histories: object, totals: Tensor) -> None:
+    def chosen(self, histories: object, totals: Tensor, places: int) -> None:
         return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -156,6 +157,14 @@ def test_an_ensemble_of_one_model_twice_is_that_model(
         mine, theirs = one.candidates[0], two.candidates[0]
         assert mine.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
     assert both.translate(lines) == [both.translate([line])[0] for line in lines]
+
+
+def test_who_reads_as_the_vocabulary_says_cuts_a_line_once(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text of a long line's pieces is for members that read otherwise."""
+    monkeypatch.setattr("nmt.translate.texts_of", Mock(side_effect=AssertionError))
+    assert translator.translate(["ba ce di fo. " * 60])[0].text
 
 
 def test_an_ensemble_whose_members_read_otherwise(
