@@ -226,6 +226,8 @@ def main() -> None:
     options = _options()
     results = []
     for pairs in options.pairs:
+        if options.work:
+            options.work.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="nmt-scale-", dir=options.work))
         try:
             results.append(measure(folder, pairs))

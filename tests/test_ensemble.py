@@ -94,7 +94,7 @@ def test_each_reads_in_its_own_subwords() -> None:
     """Positions of another reading mean nothing to the first member's."""
     here, there = Subwords("ab"), Subwords("c")
     odd = Member(OTHER, torch.full((2, 3), 1 / 3), 30)
-    together = Ensemble([*MEMBERS, odd], "logits", [here, here, there])  # type: ignore
+    together = Ensemble([*MEMBERS, odd], "logits", [here, here, there])  # type: ignore[list-item, type-var]
     assert together.readings(["x", "yz"], [[7], [8]]) == [[[7], [8]], [[7], [8]], [["c"], ["c"]]]
     longer = torch.zeros(2, 3), torch.tensor([3, 2])
     memory = together.encode([*SOURCES[:2], longer])
@@ -102,7 +102,7 @@ def test_each_reads_in_its_own_subwords() -> None:
     step = together.step(torch.zeros(2), together.start(memory), memory)
     assert step.attention is not None
     torch.testing.assert_close(step.attention, (WEIGHTS + WEIGHTS.flip(1)) / 2)
-    first = Ensemble([odd, *MEMBERS], "logits", [there, here, here])  # type: ignore
+    first = Ensemble([odd, *MEMBERS], "logits", [there, here, here])  # type: ignore[list-item, type-var]
     memory = first.encode([longer, *SOURCES[:2]])
     step = first.step(torch.zeros(2), first.start(memory), memory)
     assert step.attention is not None and step.attention.shape == (2, 3)
