@@ -49,6 +49,7 @@ _LOG_EVERY = 10  # steps a "step" event sums up, and the figures of which are re
 _CHECKPOINTS = 2  # the newest, and one in case that is damaged
 _TAIL = 65_536  # bytes of the log that surely hold an event with its time
 _SAMPLES = 2  # validation translations shown
+_CHANCE = 0.2  # BLEU: less than what two seeds differ by (docs/results.md)
 _LOOKING = 0.05  # the part of a budget that validations may take
 _AT_RISK = 0.05  # the part of a budget that a kill may cost
 _CAUTION = 0.5  # what a rollback multiplies the learning rate by
@@ -555,14 +556,18 @@ class Training:
         return sources, self.world.collected([each.text for each in mine]), references
 
     def _is_best(self, score: float, quality: float) -> bool:
-        """By `train.best_by`, the other of the two deciding between equals."""
+        """By `train.best_by`, the other of the two deciding between equals, which all are whose
+        BLEU is within chance of the highest."""
         progress = self.progress
         if progress.best_step < 0:
             return True
-        new, old = (quality, -score), (progress.best_bleu, -progress.best_perplexity)
+        new, old = (-score, quality), (-progress.best_perplexity, progress.best_bleu)
         if self.settings.train.best_by == "perplexity":
-            return new[::-1] > old[::-1]
-        return new > old
+            return new > old
+        highest = max(quality, progress.highest_bleu)
+        if min(quality, progress.best_bleu) >= highest - _CHANCE:
+            return new > old
+        return quality > progress.best_bleu
 
     def _keep(self, score: float, quality: float, best: bool) -> None:
         """Write the averaged weights: as the run's model, as the best by the other score, and as
