@@ -156,7 +156,10 @@ def refuse_unwritable(file: Path) -> None:
 def cannot_write(path: Path, error: OSError) -> NmtError:
     """The error of a write that failed, as a user reads it."""
     reason = error.strerror or str(error)
-    return NmtError(f"{path}: cannot be written: {reason}", "nothing was left half-written there")
+    return NmtError(
+        f"{path}: cannot be written: {reason}",
+        "nothing is left half-written; free some room there, or make it writable, and try again",
+    )
 
 
 def _beside(path: Path) -> Path:
