@@ -158,7 +158,7 @@ def cannot_write(path: Path, error: OSError) -> NmtError:
     reason = error.strerror or str(error)
     return NmtError(
         f"{path}: cannot be written: {reason}",
-        "nothing is left half-written; free some room there, or make it writable, and try again",
+        "free some room there, make it writable, or name another place",
     )
 
 

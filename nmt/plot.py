@@ -315,13 +315,13 @@ def chart(curves: Curves, width: int) -> str:
 
 
 def _rows(panel: Panel, curves: Curves, last: float, columns: int) -> list[str]:
-    """A panel: its name and its last or best value, the ends of its scale, its curve."""
+    """A panel: its name with its last or its kept value, the ends of its scale, its curve."""
     values, steps = panel.points(curves)[1], getattr(curves, panel.part)["step"]
     scale = scale_for(panel, [values])
     high, low = (f"{value:.3g}" for value in scale.values(np.array([1.0, 0.0])))
     told = f"last {values[-1]:.3g}"
     if panel.part == "validation" and curves.best is not None:
-        told = f"best {values[curves.best]:.3g}"
+        told = f"kept {values[curves.best]:.3g}"
     names = [panel.title, *[""] * (_ROWS - 2), f"  {told}"]
     ends = [high, *[""] * (_ROWS - 2), low]
     curve = _braille(_sampled(steps / last, scale.heights(values), 2 * columns))

@@ -556,8 +556,8 @@ class Training:
         return sources, self.world.collected([each.text for each in mine]), references
 
     def _is_best(self, score: float, quality: float) -> bool:
-        """By `train.best_by`, the other of the two deciding between equals, which all are whose
-        BLEU is within chance of the highest."""
+        """By `train.best_by`, the other of the two deciding between equals; a BLEU within chance of
+        the highest so far is equal to it."""
         progress = self.progress
         if progress.best_step < 0:
             return True
@@ -570,7 +570,7 @@ class Training:
         return quality > progress.best_bleu
 
     def _keep(self, score: float, quality: float, best: bool) -> None:
-        """Write the averaged weights: as the run's model, as the best by the other score, and as
+        """Write the averaged weights: as the run's model, as the best by either score alone, and as
         the last ones."""
         progress, train = self.progress, self.settings.train
         lower, higher = score < progress.lowest_perplexity, quality > progress.highest_bleu
@@ -585,9 +585,9 @@ class Training:
             "bleu": quality,
         }
         places = [self.run.model] if best else []
-        if train.best_by == "bleu" and lower:
+        if lower:
             places.append(self.run.weights / "best-perplexity.safetensors")
-        if train.best_by == "perplexity" and higher:
+        if higher:
             places.append(self.run.weights / "best-bleu.safetensors")
         if train.keep_last:
             places.append(self.run.weights / f"step-{progress.step:06}.safetensors")

@@ -182,7 +182,7 @@ def test_a_chart_keeps_to_its_width(width: int, odd: dict[str, Curves]) -> None:
     lines = chart(odd["rollback"], width).split("\n")
     assert len(lines) == 3 * 4 + 1
     assert max(map(len, lines)) <= max(40, min(width, 100))
-    assert "best" in lines[7] and "step 50" in lines[-1]
+    assert "kept" in lines[7] and "step 50" in lines[-1]
     assert all(line == line.rstrip() and line.isprintable() for line in lines)
 
 
