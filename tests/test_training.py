@@ -501,6 +501,8 @@ def test_the_last_weights_and_the_best_by_either_score_are_kept(toy: Files, tmp_
     assert [training.run.step_of(file) for file in training.run.snapshots()] == [40, 35, 30]
     _, about = read_tensors(training.run.weights / "best-perplexity.safetensors")
     assert about["perplexity"] == min(v.perplexity for v in validations)
+    _, about = read_tensors(training.run.weights / "best-bleu.safetensors")
+    assert about["bleu"] == max(v.bleu for v in validations)
     _, about = read_tensors(training.run.model)
     assert about["bleu"] >= max(v.bleu for v in validations) - 0.2
 
