@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from work import BATCH_TOKENS, Task
+from work import Task
 
 HERE = Path(__file__).resolve().parent
 EMBEDDING = 256
@@ -137,7 +137,7 @@ class Nmt(System):
         settings = {
             **self.network,
             "train.precision": self._precision,
-            "train.batch_tokens": BATCH_TOKENS,
+            "train.batch_tokens": task.padded_budget(task.batches),
             "train.label_smoothing": SMOOTHING,
             "train.optimizer": "adam",
             "train.max_steps": updates,

@@ -9,13 +9,14 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from nmt.batches import grouped
 from nmt.prepare import Prepared, Table, is_prepared
 
 VOCABULARY = 8_000  # joint, source and target
@@ -96,17 +97,21 @@ class Task:
         """Subwords of sentences in the target language, an EOS for each included."""
         return sum(len(ids) + 1 for ids in self._data.vocabulary.target.encode(lines))
 
-    def padded_budget(self, widths: np.ndarray) -> int:
+    def padded_budget(self, batches: Callable[[int], int]) -> int:
         """The batch size, padding included, at which an update holds `BATCH_TOKENS` real ones.
 
         Args:
-            widths: what a pair counts before padding, in the order in which batches are cut.
+            batches: how many there are of such a size, as a system cuts them.
         """
         budget = BATCH_TOKENS
         for _ in range(3):
-            real = self.target_lengths.sum() / _batches(widths, budget)
+            real = self.target_lengths.sum() / batches(budget)
             budget = round(budget * BATCH_TOKENS / real)
         return budget
+
+    def batches(self, budget: int) -> int:
+        """How many `nmt` makes."""
+        return sum(1 for _ in grouped(self._ids["source"], self._ids["target"], budget))
 
 
 def _ids(table: Table) -> dict[str, list[np.ndarray]]:
@@ -118,8 +123,12 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
 
 
-def _batches(widths: np.ndarray, budget: int) -> int:
-    """How many batches there are if none may be larger than its longest pair times its pairs."""
+def batches(widths: np.ndarray, budget: int) -> int:
+    """How many batches there are if none may be larger than its longest pair times its pairs.
+
+    Args:
+        widths: what a pair counts before padding, in the order in which batches are cut.
+    """
     count, pairs, widest = 1, 0, 0
     for width in widths.tolist():
         pairs, widest = pairs + 1, max(widest, width)

@@ -14,8 +14,8 @@ from nmt.loss import cross_entropy
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_loss_and_gradients_are_torchs(smoothing: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHUNK", 4)  # so that there are several, and short ones among them
-    monkeypatch.setattr(module, "_BLOCK", 3)
+    for name, size in {"_CHUNK": 4, "_BLOCK": 2, "_ROWS": 2}.items():
+        monkeypatch.setattr(module, name, size)  # so that there are several, and a row to fill up
     torch.manual_seed(1)
     readout = torch.randn(7, 5, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(11, 5, dtype=torch.float64, requires_grad=True)
@@ -46,7 +46,8 @@ def test_gradients_of_many_chunks_are_not_all_in_memory(monkeypatch: pytest.Monk
             assert sum(each() is not None for each in made) <= 3
         return result
 
-    monkeypatch.setattr(module, "_CHUNK", 2)
+    for name in ("_CHUNK", "_BLOCK", "_ROWS"):
+        monkeypatch.setattr(module, name, 2)
     monkeypatch.setattr(torch, "mm", counted)
     weight = torch.randn(11, 5, requires_grad=True)
     cross_entropy(torch.randn(20, 5), weight, torch.zeros(11), torch.arange(20) % 11)
