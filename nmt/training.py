@@ -272,7 +272,8 @@ class Training:
         norms = torch.stack(torch._foreach_norm(gradients))
         norm = torch.linalg.vector_norm(norms)
         most = self.settings.train.clip_norm or math.inf
-        nn.utils.clip_grads_with_norm_(parameters, most, norm)
+        if not norm.is_cpu or norm > most:  # elsewhere to ask would be to wait
+            nn.utils.clip_grads_with_norm_(parameters, most, norm)
         return norm, norms
 
     def _apply(self, norm: Tensor, rate: float) -> None:
