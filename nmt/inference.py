@@ -36,6 +36,7 @@ from nmt.errors import SettingsError
 
 _LARGEST_TABLE = 1 << 26  # numbers in the table of subwords; more are computed when needed
 _TOGETHER = 1_024  # subwords whose rows are computed at once
+_STEPS, _ZERO = 127, 128  # of integers: steps from 0 to 1, and what stands for 0
 _VECTORS = 32  # float32 numbers that torch takes at once, or a multiple of them
 _TANH_GATES = {"lstm": 2, "gru": 2, "rnn": 0}
 
@@ -101,7 +102,8 @@ class Arranged:
         self._table = _Table(model.target_embedding.weight, first, precision)
         self._first = _Layer(first, precision, first=True)
         self._above = [_Layer(layer, mixed) for layer in above]
-        self._readout = _product(-2 * model.to_readout.weight, -2 * model.to_readout.bias, mixed)
+        to_readout = model.to_readout
+        self._readout = _tanh_product(to_readout.weight, to_readout.bias, mixed, precision)
         self._output = _product(model.output.weight, model.output.bias, precision)
 
     @torch.inference_mode()
@@ -138,9 +140,7 @@ class Arranged:
             outputs, now = layer.step(below, state.layers[number + 1])
             after.append(now)
         last = self._between(len(self._above), outputs, after[-1], context)
-        readout = _tanh(self._readout(last))
-        logits = self._output(self._output.enter(readout))
-        return Step(logits, State(tuple(after)), attention)
+        return Step(self._output(self._readout(last)), State(tuple(after)), attention)
 
     def _attend(
         self, outputs: Tensor, memory: Memory, grid: Grid
@@ -279,7 +279,7 @@ _Enter = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class _Product:
-    """x ↦ W x + b in float32, for x [R, I] as `enter` makes it."""
+    """x ↦ W x + b in float32, or what follows it, for x [R, I] as `enter` makes it."""
 
     enter: _Enter
     compute: _Enter
@@ -289,42 +289,60 @@ class _Product:
 
 
 def _product(weight: Tensor, bias: Tensor | None, precision: Precision) -> _Product:
+    enter = _entrance(precision)
     if precision == "int8":
-        return _integer_product(weight, bias)
+        return _Product(enter, _integer_product(weight, bias))
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     weight, bias = weight.detach().to(kind), None if bias is None else bias.detach().to(kind)
     if not torch.backends.mkldnn.is_available() or (precision == "bf16" and not _has_bfloat16()):
-        return _Product(
-            lambda x: x.to(kind), lambda x: nn.functional.linear(x, weight, bias).float()
-        )
+        return _Product(enter, lambda x: nn.functional.linear(x, weight, bias).float())
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
     linear = torch.ops.mkldnn._linear_pointwise
-    return _Product(lambda x: x.to(kind), lambda x: linear(x, packed, bias, "none", [], "").float())
+    return _Product(enter, lambda x: linear(x, packed, bias, "none", [], "").float())
 
 
-def _integer_product(weight: Tensor, bias: Tensor | None) -> _Product:
-    """Inputs in steps of 1/127 from −1 to 1, weights in 255 steps an output, exact sums.
+def _tanh_product(
+    weight: Tensor, bias: Tensor, precision: Precision, following: Precision
+) -> _Product:
+    """x ↦ tanh(W x + b), as products in the precision `following` take it in: of integers in one
+    kernel."""
+    if precision == following == "int8":
+        return _Product(_entrance("int8"), _integer_product(weight, bias, tanh=True))
+    halved, enter = _product(-2 * weight, -2 * bias, precision), _entrance(following)
+    return _Product(halved.enter, lambda x: enter(_tanh(halved(x))))
 
-    oneDNN's fast kernels want unsigned inputs, so that 128 stands for zero.
+
+def _entrance(precision: Precision) -> _Enter:
+    """How numbers become what products in this precision take in.
+
+    For integers −1 to 1 in steps of 1/127; oneDNN's fast kernels want them unsigned, so that 128
+    stands for zero.
     """
+    if precision != "int8":
+        kind = torch.bfloat16 if precision == "bf16" else torch.float32
+        return lambda x: x.to(kind)
+    zero = torch.tensor(_ZERO + 0.5)  # the conversion cuts off; from floats to bytes it is slow
+    return lambda x: torch.add(zero, x, alpha=_STEPS).to(torch.int32).to(torch.uint8)
+
+
+def _integer_product(weight: Tensor, bias: Tensor | None, tanh: bool = False) -> _Enter:
+    """Weights in 255 steps an output, exact sums."""
     weight = weight.detach()
     scale = weight.abs().amax(dim=1).clamp(min=1e-9) / 127  # [O]
     whole = (weight / scale.unsqueeze(1)).round()
-    compute = _onednn_integers(whole.to(torch.int8), scale, bias)
-    zero = torch.tensor(128.5)  # the conversion cuts off; from floats to bytes at once it is slow
-    return _Product(
-        lambda x: torch.add(zero, x, alpha=127).to(torch.int32).to(torch.uint8), compute
-    )
+    return _onednn_integers(whole.to(torch.int8), scale, bias, tanh)
 
 
-def _onednn_integers(whole: Tensor, scale: Tensor, bias: Tensor | None) -> _Enter:
+def _onednn_integers(
+    whole: Tensor, scale: Tensor, bias: Tensor | None, tanh: bool = False
+) -> _Enter:
+    """Args: tanh: whether to give the tanh of what comes out, as `_entrance` has it."""
     packed = torch.ops.onednn.qlinear_prepack(whole, None)
     zeros = torch.zeros(len(whole), dtype=torch.int32)
     linear = torch.ops.onednn.qlinear_pointwise
     bias = None if bias is None else bias.detach().float()
-    return lambda x: linear(
-        x, 1 / 127, 128, packed, scale, zeros, bias, 1.0, 0, torch.float32, "none", [], ""
-    )
+    out = (1 / _STEPS, _ZERO, torch.uint8, "tanh") if tanh else (1.0, 0, torch.float32, "none")
+    return lambda x: linear(x, 1 / _STEPS, _ZERO, packed, scale, zeros, bias, *out, [], "")
 
 
 @cache
@@ -337,10 +355,11 @@ def _has_bfloat16() -> bool:
 def has_exact_integers() -> bool:
     """Whether oneDNN's 8-bit products are there, and right for the largest numbers: without VNNI
     they saturate."""
-    whole = torch.full((16, 64), 127, dtype=torch.int8)
+    whole, ones = torch.full((16, 64), 127, dtype=torch.int8), torch.ones(16)
+    largest = torch.full((16, 64), 255, dtype=torch.uint8)
     try:
-        compute = _onednn_integers(whole, torch.ones(16), None)
-        found = compute(torch.full((16, 64), 255, dtype=torch.uint8))
+        found = _onednn_integers(whole, ones, None)(largest)
+        bent = _onednn_integers(whole, ones, None, tanh=True)(largest)
     except (AttributeError, RuntimeError):
         return False
-    return bool(torch.allclose(found, torch.full((16, 16), 64.0 * 127)))
+    return bool(torch.allclose(found, torch.full((16, 16), 64.0 * 127)) and bent.eq(255).all())
