@@ -26,7 +26,7 @@ from nmt.search import Guide, Hypothesis, Searchable, SearchOptions, force, samp
 from nmt.subwords import Ids
 
 _SMALL_PRODUCT = 16**3  # torch computes products of up to so many multiplications in other ways
-_ROWS = 320  # sentences × beams advanced together
+_ROWS = 240  # sentences × beams advanced together
 _TOKENS = 8_000  # source or target subwords, padding included, scored together
 _MEMORY = 4 << 30  # bytes that all batches under way may take, about
 _COPIES = 4  # of a step's logits and of the attention's weights so far, when there are most
