@@ -37,7 +37,7 @@ _NEVER = (PAD, BOS)  # no translation holds these
 _BLOCK = 64  # tokens of which only the largest is compared at first
 _FEW_SENTENCES = 16  # above which a batch shrinks by so many at once
 _FEW_ROWS = 16  # the same
-_HOPELESS = 3.0  # how much less likely, in nats, a hypothesis is that is given up
+_HOPELESS = 2.0  # how much less likely, in nats, a hypothesis is that is given up
 
 
 class Selectable(Protocol):
