@@ -41,7 +41,7 @@ from systems import (
     recurrent_multiplications,
     save_every,
 )
-from work import Task, batches
+from work import Task, count_batches
 
 LAYERS = 3  # of the Transformer's encoder, and of its decoder
 
@@ -147,7 +147,7 @@ class OpenNMT(Peer):
             "save_model": str(folder / "model"),
             "dropout": [DROPOUT],
             "batch_type": "tokens",
-            "batch_size": task.padded_budget(partial(batches, widths)),
+            "batch_size": task.padded_budget(partial(count_batches, widths)),
             "num_workers": 2,
             "bucket_size": min(-(-task.pairs // 2), 2**18),
             "label_smoothing": SMOOTHING,
@@ -263,7 +263,7 @@ class JoeyNMT(Peer):
             },
             "training": {
                 "batch_type": "token",
-                "batch_size": task.padded_budget(partial(batches, widths)),
+                "batch_size": task.padded_budget(partial(count_batches, widths)),
                 "normalization": "tokens",
                 "scheduling": "exponential",
                 "decrease_factor": 1.0,

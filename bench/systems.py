@@ -137,7 +137,7 @@ class Nmt(System):
         settings = {
             **self.network,
             "train.precision": self._precision,
-            "train.batch_tokens": task.padded_budget(task.batches),
+            "train.batch_tokens": task.padded_budget(task.count_batches),
             "train.label_smoothing": SMOOTHING,
             "train.optimizer": "adam",
             "train.max_steps": updates,

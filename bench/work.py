@@ -97,19 +97,19 @@ class Task:
         """Subwords of sentences in the target language, an EOS for each included."""
         return sum(len(ids) + 1 for ids in self._data.vocabulary.target.encode(lines))
 
-    def padded_budget(self, batches: Callable[[int], int]) -> int:
+    def padded_budget(self, count: Callable[[int], int]) -> int:
         """The batch size, padding included, at which an update holds `BATCH_TOKENS` real ones.
 
         Args:
-            batches: how many there are of such a size, as a system cuts them.
+            count: how many batches a system makes of this size.
         """
         budget = BATCH_TOKENS
         for _ in range(3):
-            real = self.target_lengths.sum() / batches(budget)
+            real = self.target_lengths.sum() / count(budget)
             budget = round(budget * BATCH_TOKENS / real)
         return budget
 
-    def batches(self, budget: int) -> int:
+    def count_batches(self, budget: int) -> int:
         """How many `nmt` makes."""
         return sum(1 for _ in grouped(self._ids["source"], self._ids["target"], budget))
 
@@ -123,7 +123,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
 
 
-def batches(widths: np.ndarray, budget: int) -> int:
+def count_batches(widths: np.ndarray, budget: int) -> int:
     """How many batches there are if none may be larger than its longest pair times its pairs.
 
     Args:

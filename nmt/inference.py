@@ -5,7 +5,7 @@ Nothing is learnt and nothing decided here: the weights of a model are laid out 
     - what a subword adds to the first layer's gates stands in a table
     - a layer's gates come of one product, its weights packed for oneDNN
     - tanh x = 1 − 2 sigmoid(−2x), which torch computes several times as fast as its tanh; the −2
-      stands in the weights
+      stands in the weights; where integers follow integers oneDNN's own tanh is part of the product
 
 Products are in float32, bfloat16 or 8-bit integers. For integers every input is bounded by 1 (an
 output o·tanh c, a tanh, a mean of such outputs), so that one fixed scale, 1/127, suits all of them
@@ -19,6 +19,7 @@ bit, however many rows there are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -279,7 +280,8 @@ _Enter = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class _Product:
-    """x ↦ W x + b in float32, or what follows it, for x [R, I] as `enter` makes it."""
+    """x ↦ W x + b in float32, or a tanh of that as the next product takes it in; x [R, I] is as
+    `enter` makes it."""
 
     enter: _Enter
     compute: _Enter
@@ -355,11 +357,12 @@ def _has_bfloat16() -> bool:
 def has_exact_integers() -> bool:
     """Whether oneDNN's 8-bit products are there, and right for the largest numbers: without VNNI
     they saturate."""
-    whole, ones = torch.full((16, 64), 127, dtype=torch.int8), torch.ones(16)
+    whole, scale = torch.full((16, 64), 127, dtype=torch.int8), torch.full((16,), 1 / (64 * 127))
     largest = torch.full((16, 64), 255, dtype=torch.uint8)
     try:
-        found = _onednn_integers(whole, ones, None)(largest)
-        bent = _onednn_integers(whole, ones, None, tanh=True)(largest)
+        ones = _onednn_integers(whole, scale, None)(largest)
+        bent = _onednn_integers(whole, scale, None, tanh=True)(largest)
     except (AttributeError, RuntimeError):
         return False
-    return bool(torch.allclose(found, torch.full((16, 16), 64.0 * 127)) and bent.eq(255).all())
+    tanh = round(math.tanh(1) * _STEPS) + _ZERO
+    return bool(torch.allclose(ones, torch.ones(16, 16)) and bent.eq(tanh).all())

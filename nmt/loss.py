@@ -1,9 +1,10 @@
 """The output layer and its cross-entropy together, so that the logits are never all in memory.
 
 With label smoothing ε the loss of a token is −Σ_v q(v) log p(v), q = (1−ε) at the target and ε/V
-everywhere (Szegedy et al. 2016, §7). Its gradient, p − q, is formed block by block right after the
-forward product, while the logits are still in the cache; the products with it are of many blocks.
-What ε/V adds, to loss and gradients alike, is a mean over the vocabulary and needs no logits.
+everywhere (Szegedy et al. 2016, §7), and its gradient by the logits is p − q. The part that differs
+from logit to logit is formed block by block right after the forward product, while they are still
+in the cache; the products with it are of many blocks. The ε/V that is the same for all of them
+comes in through sums over the vocabulary or over the tokens.
 
     N tokens, E readout size, V vocabulary
 """
@@ -19,7 +20,9 @@ from torch import Tensor, nn
 _BLOCK = 128  # tokens whose logits exist at once: as many as a CPU's cache bears
 _CHUNK = 2_560  # tokens whose gradients by the logits do
 _BLOCK_OF_A_GPU = _CHUNK_OF_A_GPU = 8_192  # few launches count for more there
-_ROWS = 32  # of products are filled up to: a CPU's kernels are made anew for every number of them
+# Products have a multiple of so many rows, and so have blocks and chunks: a CPU's kernels are made
+# anew for every number of rows.
+_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
         gradients: bool,
     ) -> tuple[Tensor, Tensor]:
         matrix, offsets = weight.to(readout.dtype), bias.to(readout.dtype)
-        mean, share = matrix.mean(dim=0, dtype=weight.dtype), smoothing / len(weight)
+        count, share = len(targets), smoothing / len(weight)
         on_cpu = readout.device.type == "cpu"
         chunk, block = (_CHUNK, _BLOCK) if on_cpu else (_CHUNK_OF_A_GPU, _BLOCK_OF_A_GPU)
-        readout = nn.functional.pad(readout, (0, 0, 0, -len(targets) % _ROWS))
+        readout = nn.functional.pad(readout, (0, 0, 0, -count % _ROWS))
         logits = bias.new_empty(min(block, len(readout)), len(weight))
         exact = readout.dtype == bias.dtype
         products = logits if exact else torch.empty_like(logits, dtype=readout.dtype)
@@ -73,24 +76,28 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 if not exact:
                     now.copy_(products[: len(target)])
                 at_targets.append(now.gather(1, target))
-                normalisers.append(_normalise(now))
+                normaliser, now = _normalised(now)
+                normalisers.append(normaliser)
                 if gradients:
-                    by_bias += now.sum(dim=0)
                     now.scatter_add_(1, target, now.new_full(target.shape, smoothing - 1))
+                    by_bias += now.sum(dim=0)
                     error[: len(target)] = now
             if gradients:
-                by_readout.append(torch.mm(errors, matrix).sub_(smoothing * mean))
+                by_readout.append(torch.mm(errors, matrix))
                 product = torch.mm(errors.t(), part).to(weight.dtype)
-                product.sub_(share * part.sum(dim=0, dtype=weight.dtype))
                 by_weight = product if by_weight is None else by_weight.add_(product)
-        normaliser = torch.cat(normalisers).squeeze(1)
-        likelihood = (normaliser - torch.cat(at_targets).squeeze(1)).sum()
-        mean_logit = (readout[: len(targets)] * mean).sum(dim=1) + bias.mean()
-        smoothed = (1 - smoothing) * likelihood + smoothing * (normaliser - mean_logit).sum()
-        if gradients:
-            found = torch.bincount(targets, minlength=len(weight))
-            by_bias -= (1 - smoothing) * found + share * len(targets)
-            context.save_for_backward(torch.cat(by_readout)[: len(targets)], by_weight, by_bias)
+        over_tokens, over_words = (x.sum(dim=0, dtype=bias.dtype) for x in (readout, matrix))
+        mean_logits = share * ((over_tokens * over_words).sum() + count * bias.sum())
+        every = torch.cat(normalisers)
+        likelihood = (every - torch.cat(at_targets)).sum()
+        smoothed = (1 - smoothing) * likelihood + smoothing * every.sum() - mean_logits
+        if gradients and by_weight is not None:
+            by_weight -= share * over_tokens
+            by_bias -= share * count
+            everywhere = (share * over_words).to(readout.dtype)
+            context.save_for_backward(
+                torch.cat(by_readout)[:count].sub_(everywhere), by_weight, by_bias
+            )
         return smoothed, likelihood
 
     @staticmethod
@@ -100,9 +107,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return by_readout * scale, by_weight * scale, by_bias * scale, None, None, None
 
 
-def _normalise(logits: Tensor) -> Tensor:
-    """The softmax of logits [N, V] in their place, and log Σ exp of each row [N, 1]."""
+def _normalised(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """log Σ exp of each row [N, 1], and its softmax [N, V], on a CPU in the logits' place."""
     largest = logits.amax(dim=1, keepdim=True)
-    torch.softmax(logits, dim=1, out=logits)
-    # The likeliest gets 1 / Σ exp(logit − largest), which never underflows.
-    return largest - logits.amax(dim=1, keepdim=True).log()
+    probabilities = torch.softmax(logits, dim=1, out=logits if logits.is_cpu else None)
+    # The likeliest got 1 / Σ exp(logit − largest), which never underflows.
+    return largest - probabilities.amax(dim=1, keepdim=True).log(), probabilities

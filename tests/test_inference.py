@@ -141,6 +141,17 @@ def test_integer_products_are_exact() -> None:
     torch.testing.assert_close(product(product.enter(inputs)).double(), exact, atol=1e-5, rtol=1e-5)
 
 
+@needs_integers
+def test_a_tanh_within_a_product_is_that_of_its_result() -> None:
+    torch.manual_seed(2)
+    weight, bias, inputs = torch.randn(33, 40) * 0.3, torch.randn(33), torch.rand(9, 40) * 2 - 1
+    product, enter = inference._product(weight, bias, "int8"), inference._entrance("int8")
+    whole = inference._tanh_product(weight, bias, "int8", "int8")(enter(inputs))
+    apart = enter(torch.tanh(product(enter(inputs))))
+    assert whole.dtype == torch.uint8
+    assert (whole.int() - apart.int()).abs().max() <= 1
+
+
 def test_what_it_does_not_know_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of()
     assert isinstance(arranged(model, "fp32"), Arranged)

@@ -36,6 +36,28 @@ def test_loss_and_gradients_are_torchs(smoothing: float, monkeypatch: pytest.Mon
         assert torch.allclose(mine, other, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("count", [1, 32, 129, 2_561])
+def test_so_they_are_in_blocks_of_the_real_size(count: int, kind: torch.dtype) -> None:
+    """Weights in float32 and a readout in either precision, as in training."""
+    torch.manual_seed(count)
+    readout = torch.randn(count, 16).tanh().to(kind).requires_grad_()
+    weight, bias = (torch.randn(300, 16) * 0.5).requires_grad_(), torch.randn(300).requires_grad_()
+    targets = torch.randint(0, 200, (count,))  # the last 100 words get what smoothing gives only
+    ours = cross_entropy(readout, weight, bias, targets, 0.1)
+    ours_by = torch.autograd.grad(ours.smoothed, (readout, weight, bias))
+    exactly = [part.detach().to(kind).double().requires_grad_() for part in (readout, weight, bias)]
+    theirs = nn.functional.cross_entropy(
+        nn.functional.linear(*exactly), targets, reduction="sum", label_smoothing=0.1
+    )
+    near = 1e-5 if kind == torch.float32 else 2e-2
+    assert float(ours.smoothed.detach()) == pytest.approx(float(theirs.detach()), rel=near)
+    for mine, exact in zip(ours_by, torch.autograd.grad(theirs, exactly), strict=True):
+        for rows in (slice(0, 200), slice(200, None)):
+            off = (mine[rows].double() - exact[rows]).norm()
+            assert off <= near * exact[rows].norm()
+
+
 def test_gradients_of_many_chunks_are_not_all_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     product, made = torch.mm, list[weakref.ref[torch.Tensor]]()
 

@@ -102,6 +102,26 @@ def log(training: Training) -> list[dict[str, object]]:
     ]
 
 
+@pytest.mark.parametrize("limit", [0.0, 0.5, 2.0])  # 0: none
+def test_gradients_above_the_limit_are_scaled_to_it(
+    limit: float, toy: Files, tmp_path: Path
+) -> None:
+    training = make_training(tmp_path, toy["train"], toy["valid"], train__clip_norm=limit)
+    parameters = list(training.model.parameters())
+    drawn = [torch.randn_like(parameter) for parameter in parameters]
+    length = math.sqrt(sum(float(each.square().sum()) for each in drawn))
+    for parameter, each in zip(parameters, drawn, strict=True):
+        parameter.grad = each / length
+    norm, norms = training._clip()
+    assert float(norm) == pytest.approx(1.0, rel=1e-5) == float(norms.norm())
+    for parameter, each in zip(parameters, drawn, strict=True):
+        assert parameter.grad is not None
+        if limit == 0.5:
+            torch.testing.assert_close(parameter.grad, each / length / 2)
+        else:
+            assert torch.equal(parameter.grad, each / length)
+
+
 def test_a_request_to_stop_saves_and_the_rest_is_the_same(toy: Files, tmp_path: Path) -> None:
     settings = {"train__max_steps": 24, "train__validate_every": 12, "train__save_every": 100}
     whole = make_training(tmp_path / "whole", toy["train"], toy["valid"], **settings)
