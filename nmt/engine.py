@@ -57,8 +57,8 @@ class Engine:
         self._precision = precision if plain else "fp32"  # what is arranged has it in itself
         # The smallest product of a step is attention over the shortest memory.
         narrowest = min(each.settings.hidden for each in models)
-        rows = max(4, _SMALL_PRODUCT // (_width([]) * narrowest) + 1)
-        self._fewest = max(2, rows)  # sentences, since the first step has one row for each
+        # Sentences, since the first step has one row for each.
+        self._fewest = max(4, _SMALL_PRODUCT // (_width([]) * narrowest) + 1)
         self._subwords = len(models[0].target_embedding.weight)
         self._given_up = False  # whether what is under way should stop
 

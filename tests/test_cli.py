@@ -239,7 +239,6 @@ def test_a_signal_saves_and_the_same_command_goes_on(
         process.communicate()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_killed_again_and_again_it_comes_to_the_same(toy: Files, tmp_path: Path) -> None:
     """The process is killed in the midst of updates, validations and writes."""
 
@@ -546,9 +545,8 @@ def test_stdin_closed_at_once(run: Path) -> None:
     assert (result.code, result.out) == (0, b"")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
 def test_a_signal_while_translating_is_quiet(run: Path) -> None:
-    if sys.platform == "win32":
-        return
     with subprocess.Popen(
         [sys.executable, "-m", "nmt", "translate", str(run)],
         stdin=subprocess.PIPE,
@@ -877,7 +875,7 @@ def test_output_follows_links_and_leaves_devices_alone(run: Path, tmp_path: Path
         assert Path("/dev/null").is_char_device()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pipes are always blocking there")
+@pytest.mark.skipif(sys.platform == "win32", reason="there pipes always block before 3.12")
 def test_a_stdin_that_does_not_block_is_read_to_its_end(run: Path) -> None:
     script = (
         "import os, subprocess, sys, threading, time\n"

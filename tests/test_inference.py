@@ -130,6 +130,12 @@ def test_hypotheses_that_are_over_need_no_row(precision: Precision, kind: str) -
             torch.testing.assert_close(some.attention, every.attention[places])
 
 
+@pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="this CPU has no VNNI")
+def test_integers_are_to_be_had_where_the_cpu_says_so() -> None:
+    """Else the tests that need them would be left out unnoticed."""
+    assert inference.has_exact_integers()
+
+
 @needs_integers
 def test_integer_products_are_exact() -> None:
     torch.manual_seed(1)
