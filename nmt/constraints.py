@@ -182,16 +182,16 @@ class Guide:
 
     def chosen(
         self, histories: Sequence[History], totals: Tensor, places: int
-    ) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Which continuations go on: those that end first, then the others.
+    ) -> tuple[list[int], list[tuple[float, int, int]]] | None:
+        """Which of the continuations there are to be.
 
         Args:
             totals: [K, V] what each is ranked by; −inf: impossible.
             places: how many there may be.
 
         Returns:
-            Scores, beams and subwords, each [2·K], with −inf where there is none; or None where
-            the best ones may go on.
+            The beams that end, and score, beam and subword of the others; or None where the best
+            ones may go on.
         """
         if not self.phrases:
             return None
@@ -204,15 +204,7 @@ class Guide:
         ending = [each for each in self._shared(banked, places) if each[3] == EOS]
         left = places - len(ending)
         others = self._shared([each for each in banked if each[3] != EOS], left)
-        chosen = [each[1:] for each in (*ending, *others)]
-        chosen += [(-torch.inf, 0, EOS)] * (2 * len(totals) - len(chosen))
-        scores, beams, tokens = zip(*chosen, strict=True)
-        device = totals.device
-        return (
-            torch.tensor(scores, device=device, dtype=totals.dtype),
-            torch.tensor(beams, device=device),
-            torch.tensor(tokens, device=device),
-        )
+        return [beam for _, _, beam, _ in ending], [each[1:] for each in others]
 
     # --- a given beginning ------------------------------------------------------------------------
 

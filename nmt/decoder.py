@@ -20,6 +20,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeVar, cast
 
 import torch
@@ -95,19 +96,18 @@ class Grid:
         """Which one each row belongs to: [R]."""
         return self.places // self.beams
 
-    @property
+    @cached_property
     def numbers(self) -> Tensor:
         """The row of each hypothesis; 0 of those that have none: [B, K]."""
-        numbers = self.places.new_zeros(self.sentences * self.beams)
-        numbers[self.places] = torch.arange(len(self.places), device=numbers.device)
-        return numbers.view(self.sentences, self.beams)
+        rows = torch.arange(len(self.places), device=self.places.device)
+        if not self.full:
+            rows = rows.new_zeros(self.sentences * self.beams).index_copy_(0, self.places, rows)
+        return rows.view(self.sentences, self.beams)
 
     def spread(self, rows: Tensor) -> Tensor:
-        """[R, X] → [B, K, X], zeros where there is no row."""
-        if not self.full:
-            every = rows.new_zeros(self.sentences * self.beams, rows.shape[1])
-            rows = every.index_copy_(0, self.places, rows)
-        return rows.view(self.sentences, self.beams, -1)
+        """[R, X] → [B, K, X], the first row again where there is none."""
+        every = rows if self.full else rows.index_select(0, self.numbers.flatten())
+        return every.view(self.sentences, self.beams, -1)
 
     def gather(self, every: Tensor) -> Tensor:
         """[B, K, X] → [R, X]."""

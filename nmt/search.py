@@ -19,14 +19,17 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from heapq import nlargest
 from itertools import repeat
+from operator import itemgetter
 from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.config import TranslateSettings
 from nmt.decoder import Grid, Step
@@ -34,7 +37,7 @@ from nmt.errors import NmtError
 from nmt.subwords import BOS, EOS, PAD, UNK
 
 _NEVER = (PAD, BOS)  # no translation holds these
-_BLOCK = 64  # tokens of which only the largest is compared at first
+_BLOCKS = 32, 128  # tokens of which only the largest is compared at first: so many
 _FEW_SENTENCES = 16  # above which a batch shrinks by so many at once
 _FEW_ROWS = 16  # the same
 _HOPELESS = 2.0  # how much less likely, in nats, a hypothesis is that is given up
@@ -74,6 +77,10 @@ class Searchable(Protocol[M_contra, S]):
         ...
 
 
+Chosen = tuple[list[int], list[tuple[float, int, int]]]
+"""The beams that end; and score, beam and token of those continuations that go on, best first."""
+
+
 class Guide(Protocol):
     """What the hypotheses of one sentence are held to, beyond what the model says."""
 
@@ -85,9 +92,8 @@ class Guide(Protocol):
 
     def chosen(
         self, histories: Sequence[tuple[int, ...]], totals: Tensor, places: int, /
-    ) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Scores, beams and tokens [2·K] of the continuations [K, V] that go on, those first that
-        end; at most `places` in all; None: the best ones."""
+    ) -> Chosen | None:
+        """At most `places` of the continuations, by their scores [K, V]; None: the best ones."""
         ...
 
 
@@ -291,6 +297,9 @@ def _hypothesis(
     return Hypothesis(tuple(ids), total, score, log_coverage, tuple(log_probabilities), kept)
 
 
+_Parts = tuple[Sequence[int], Sequence[float], Tensor | None, int]
+
+
 @dataclass(frozen=True)
 class _Ended:
     """Hypotheses that ended at the same step: N of length L."""
@@ -301,13 +310,23 @@ class _Ended:
     log_probabilities: Tensor  # [N, L + 1]
     attention: Tensor | None  # [N, L + 1, S]
 
-    def hypotheses(self, options: SearchOptions) -> Iterator[tuple[int, Hypothesis]]:
-        """Each with the number of its sentence."""
+    def scores(self, options: SearchOptions) -> list[float]:
+        """What each is ranked by."""
+        totals = self.log_probabilities.double().sum(dim=1).cpu().numpy()
+        log_coverage = np.zeros_like(totals)
+        if self.attention is not None:
+            covered = self.attention.float().sum(dim=1).clamp(1e-9, 1.0).log()  # [N, S]
+            beyond = torch.arange(covered.shape[1], device=covered.device) >= self.lengths[:, None]
+            log_coverage = covered.masked_fill_(beyond, 0.0).sum(dim=1).double().cpu().numpy()
+        length = np.full_like(totals, self.log_probabilities.shape[1])
+        ranked: list[float] = options.rank(totals, length, log_coverage).tolist()
+        return ranked
+
+    def parts(self) -> Iterator[_Parts]:
+        """What each is put together from."""
         attention = self.attention.unbind(0) if self.attention is not None else repeat(None)
-        columns = (self.sentences, self.ids, self.log_probabilities, self.lengths)
-        parts = zip(*(column.tolist() for column in columns), attention, strict=False)
-        for sentence, ids, log_probabilities, length, watched in parts:
-            yield sentence, _hypothesis(ids, log_probabilities, watched, length, options)
+        ids, log_probabilities = self.ids.tolist(), self.log_probabilities.tolist()
+        return zip(ids, log_probabilities, attention, self.lengths.tolist(), strict=False)
 
 
 def _size(wanted: int, step: int) -> int:
@@ -319,12 +338,11 @@ def _size(wanted: int, step: int) -> int:
 
 
 def _in_company(wanted: Tensor, count: int) -> Tensor:
-    """Where `wanted` [N] is true, and of the other places the first that make up `count`."""
-    found = wanted.nonzero().squeeze(1)
-    if len(found) < count:
-        others = wanted.logical_not().nonzero().squeeze(1)[: count - len(found)]
-        found = torch.cat((found, others)).sort().values
-    return found
+    """Where `wanted` [N] is true, and of the other places the first that make up `count`, which is
+    no less than there are."""
+    if count == len(wanted):
+        return torch.arange(count, device=wanted.device)
+    return wanted.to(torch.uint8).argsort(descending=True, stable=True)[:count].sort().values
 
 
 @dataclass(frozen=True)
@@ -360,14 +378,16 @@ class _Rows(ABC, Generic[M, S]):
         self.limits = int(self.shortest.max()), int(self.longest.min())
         self.guides = {row: guide for row, guide in enumerate(guides) if guide}
         self.never = torch.tensor(_NEVER if options.unknown else (*_NEVER, UNK), device=device)
-        self.turns = torch.arange(width, device=device).view(-1, options.groups).T  # [G, K/G]
+        # Of the continuations of all groups, side by side, the number by rank: [K].
+        self.turns = torch.arange(width, device=device).view(-1, options.groups).T.flatten()
         self.scores = self._first_scores(torch.zeros(sentences, width, device=device))  # −inf: dead
         self.ended: list[_Ended] = []
-        self.counts = torch.zeros(sentences, dtype=torch.long, device=device)  # [B] of those
+        self.places = torch.full_like(self.sentences, width)  # [B] how many more may be
         self.total = sentences
         self.tokens = self.sentences  # [R] the last ones
         begin = torch.full((sentences, width), BOS, device=device)
-        before = self._seat(begin, self.sentences.unsqueeze(1).expand_as(begin), state)
+        live = int((self.scores > -torch.inf).sum())
+        before = self._seat(begin, self.sentences.unsqueeze(1).expand_as(begin), state, live)
         self.history = begin.new_empty(len(before), 0)  # [R, L]
         self.log_probabilities = self.scores.new_empty(len(before), 0)  # [R, L] of the history
         self.watched: Tensor | None = None  # [R, L, S] the attention's weights
@@ -376,21 +396,22 @@ class _Rows(ABC, Generic[M, S]):
     def _first_scores(self, zeros: Tensor) -> Tensor:
         """What each beam begins with: [B, K]."""
 
-    def _seat(self, tokens: Tensor, before: Tensor, state: S) -> Tensor:
+    def _seat(self, tokens: Tensor, before: Tensor, state: S, live: int) -> Tensor:
         """Give a row to each hypothesis that lives.
 
         Args:
             tokens: [B, K] the last one of each.
             before: [B, K] the row that each continues.
             state: what they were in, a row for each that had one.
+            live: how many do.
 
         Returns:
             The row that each row continues: [R].
         """
-        live = (self.scores > -torch.inf).flatten()
-        count = max(self.fewest, _size(int(live.sum()), _FEW_ROWS))
+        count = max(self.fewest, _size(live, _FEW_ROWS))
         sentences, width = self.scores.shape
-        self.grid = Grid(sentences, width, _in_company(live, count))
+        rows = _in_company((self.scores > -torch.inf).flatten(), count)
+        self.grid = Grid(sentences, width, rows)
         self.rows = self.grid.numbers  # [B, K]
         before = before.flatten().index_select(0, self.grid.places)
         crossed = not torch.equal(before, torch.arange(len(self.tokens), device=before.device))
@@ -444,39 +465,46 @@ class _Rows(ABC, Generic[M, S]):
 
     # --- bookkeeping ------------------------------------------------------------------------------
 
-    def _finish(self, where: Tensor, beams: Tensor, following: _Next, now: Tensor | None) -> None:
+    def _finish(self, where: Tensor, beams: Tensor, end: Tensor, now: Tensor | None) -> None:
         """Put aside the hypotheses that end here.
 
         Args:
-            where: [B, C] which candidates do.
-            beams: [B, C] the beams that they continue.
+            where: [B, K] which candidates do.
+            beams: [B, K] the beams that they continue.
+            end: [R] what the model gives to EOS.
             now: [R, S] the attention of this step.
         """
-        self.counts += where.sum(dim=1)
         sentence, rank = where.nonzero(as_tuple=True)
         if not len(sentence):
             return
+        self.places -= where.sum(dim=1)
         row = self.rows[sentence, beams[sentence, rank]]
         self.ended.append(
             _Ended(
                 self.sentences[sentence],
                 self.memory.lengths[sentence],
                 self.history[row],
-                _longer(self.log_probabilities, row, following.likely[row, EOS]),
+                _longer(self.log_probabilities, row, end[row]),
                 None if now is None else self._watched(row, now),
             )
         )
 
     def finished(self) -> list[list[Hypothesis]]:
         """The best finished hypotheses of each sentence, best first."""
-        found: list[list[Hypothesis]] = [[] for _ in range(self.total)]
+        found: list[list[tuple[float, _Parts]]] = [[] for _ in range(self.total)]
         for ended in self.ended:
-            for sentence, hypothesis in ended.hypotheses(self.options):
-                found[sentence].append(hypothesis)
-        if self.options.groups > 1:  # which may have found the same
-            found = [list(dict.fromkeys(each)) for each in found]
-        best = self.options.best or self.options.beam
-        return [sorted(each, key=lambda h: -h.score)[:best] for each in found]
+            sentences = ended.sentences.tolist()
+            ranked = zip(ended.scores(self.options), ended.parts(), strict=True)
+            for sentence, each in zip(sentences, ranked, strict=True):
+                found[sentence].append(each)
+        return [self._best(each) for each in found]
+
+    def _best(self, found: Sequence[tuple[float, _Parts]]) -> list[Hypothesis]:
+        best, several = self.options.best or self.options.beam, self.options.groups > 1
+        chosen = found if several else nlargest(best, found, key=itemgetter(0))
+        made = [_hypothesis(*parts, self.options) for _, parts in chosen]
+        distinct = dict.fromkeys(made) if several else made  # groups may have found the same
+        return sorted(distinct, key=lambda h: -h.score)[:best]
 
     def _keep(
         self,
@@ -488,18 +516,17 @@ class _Rows(ABC, Generic[M, S]):
         state: S,
     ) -> None:
         """Go on with these continuations [B, K] of the sentences that are not finished."""
-        before = self.rows.gather(1, beams)
-        over = self.counts >= self.options.beam
-        self.scores = scores.masked_fill(over.unsqueeze(1), -torch.inf)
-        alive = (self.scores > -torch.inf).any(dim=1)
-        left = int(alive.sum())
+        before, self.scores = self.rows.gather(1, beams), scores
+        alive = (scores > -torch.inf).sum(dim=1)  # [B] hypotheses of each
+        counts = alive.tolist()
+        left, live = len(counts) - counts.count(0), sum(counts)
         together = max(self.fewest, _size(left, _FEW_SENTENCES)) if left else 0
-        if together < len(alive):
-            going = _in_company(alive, together) if left else alive.nonzero().squeeze(1)
-            tokens, before = tokens[going], before[going]
+        if together < len(counts):
+            going = _in_company(alive > 0, together)
+            tokens, before = tokens.index_select(0, going), before.index_select(0, going)
             self._leave(going)
         if left:
-            rows = self._seat(tokens, before, state)
+            rows = self._seat(tokens, before, state, live)
             self.history = _longer(self.history, rows, self.tokens)
             likely = following.likely[rows, self.tokens]
             self.log_probabilities = _longer(self.log_probabilities, rows, likely)
@@ -513,7 +540,7 @@ class _Rows(ABC, Generic[M, S]):
     def _leave(self, going: Tensor) -> None:
         """Only these sentences stay."""
         self.sentences, self.memory = self.sentences[going], self.memory.select(going)
-        self.scores, self.counts = self.scores[going], self.counts[going]
+        self.scores, self.places = self.scores[going], self.places[going]
         self.longest, self.shortest = self.longest[going], self.shortest[going]
         kept = enumerate(going.tolist())
         self.guides = {row: self.guides[old] for row, old in kept if old in self.guides}
@@ -521,6 +548,23 @@ class _Rows(ABC, Generic[M, S]):
     def _now(self, step: Step[S]) -> Tensor | None:
         """The step's attention, if it is of use: [R, S]."""
         return step.attention if self.options.watches else None
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The best continuations of each sentence, by rank, those of its groups side by side."""
+
+    scores: Tensor  # [B, K] of those that go on
+    beams: Tensor  # [B, K]
+    tokens: Tensor  # [B, K]
+    ends: Tensor  # [B, K] of all: whether it is one that ends
+    ending: Tensor  # [B, K] the beam that it ends
+
+    @classmethod
+    def side_by_side(cls, groups: Sequence[_Choice]) -> _Choice:
+        """Those of all groups."""
+        columns = zip(*(vars(group).values() for group in groups), strict=True)
+        return cls(*(torch.cat(column, dim=1) for column in columns))
 
 
 class _Beams(_Rows[M, S]):
@@ -534,69 +578,85 @@ class _Beams(_Rows[M, S]):
 
     def advance(self, step: Step[S]) -> None:
         """Score, choose, put finished hypotheses aside, and keep the rest."""
-        groups, width = self.options.groups, self.options.beam // self.options.groups
-        following = self._next(step.logits)
-        scores, beams, tokens = self._candidates(following)
-        for sentence, guide in self.guides.items():
-            totals = self.scores[sentence].unsqueeze(-1)
-            totals = totals + following.allowed[self.rows[sentence]]
-            places = self.options.beam - int(self.counts[sentence])
-            if chosen := guide.chosen(self._histories(sentence), totals, places):
-                scores[sentence, 0], beams[sentence, 0], tokens[sentence, 0] = chosen
-        ended, now = tokens == EOS, self._now(step)  # [B, G, C]
-        best = (ended & (scores > -torch.inf))[..., :width] & ~self._surplus()
-        self._finish(best.flatten(1), beams[..., :width].flatten(1), following, now)
-        order = ended.to(torch.uint8).argsort(dim=2, stable=True)[..., :width]  # as they are ranked
-        scores = scores.masked_fill(ended, -torch.inf).gather(2, order)
-        beams, tokens = beams.gather(2, order), tokens.gather(2, order)
-        scores = scores.masked_fill(self._surplus() | self._hopeless(scores), -torch.inf)
-        flat = (len(scores), groups * width)
-        self._keep(
-            scores.view(flat),
-            beams.view(flat),
-            tokens.view(flat),
-            following,
-            now,
-            step.state,
-        )
+        following, now = self._next(step.logits), self._now(step)
+        guided, end = self._guided(following), following.likely[:, EOS].clone()
+        choice = self._choice(following)
+        self._hold(choice, guided)
+        self._finish(choice.ends & self._in_place(), choice.ending, end, now)
+        going = self._in_place()
+        if self.options.prune:
+            going &= self._hopeful(choice.scores)
+        scores = choice.scores.masked_fill(~going, -torch.inf)
+        self._keep(scores, choice.beams, choice.tokens, following, now, step.state)
 
-    def _hopeless(self, scores: Tensor) -> Tensor:
-        """Which of the continuations [B, G, K/G] are too far behind their sentence's best one to be
-        its translation; none where a guide has a say."""
-        if not self.options.prune:
-            return torch.zeros_like(scores, dtype=torch.bool)
-        behind = scores < scores.amax(dim=(1, 2), keepdim=True) - _HOPELESS
-        if self.guides:
-            behind[list(self.guides)] = False
-        return behind
-
-    def _surplus(self) -> Tensor:
-        """Which of the continuations, by rank, are more than are still to be finished: [B, G, K/G].
+    def _in_place(self) -> Tensor:
+        """Which of the continuations [B, K], by rank, are not more than are still to be finished.
         The groups in turn lose their last ones."""
-        return self.turns >= (self.options.beam - self.counts).view(-1, 1, 1)
+        return self.turns < self.places.unsqueeze(1)
 
-    def _candidates(self, following: _Next) -> tuple[Tensor, Tensor, Tensor]:
-        """The 2·K/G best continuations [B, G, C] of each group: their scores, beams and tokens."""
-        groups, width = self.options.groups, self.options.beam // self.options.groups
-        fair = following.allowed
-        found: list[tuple[Tensor, Tensor, Tensor]] = []
-        for number in range(groups):
-            group = slice(number * width, (number + 1) * width)
-            before, rows = self.scores[:, group], self.rows[:, group]
-            scores, beams, tokens = _largest(before, rows, fair, 2 * width)
-            if number:  # what is fair is for the choice only
-                scores = before.gather(1, beams) + following.allowed[rows.gather(1, beams), tokens]
-            found.append((scores, beams + number * width, tokens))
-            if number + 1 < groups:
-                fair = self._discouraged(fair, tokens[:, :width])
-        scores, beams, tokens = (torch.stack(part, dim=1) for part in zip(*found, strict=True))
-        return scores, beams, tokens
+    def _hopeful(self, scores: Tensor) -> Tensor:
+        """Which of the continuations [B, K] are not too far behind their sentence's best one to be
+        its translation; all where a guide has a say."""
+        near = scores >= scores.amax(dim=1, keepdim=True) - _HOPELESS
+        if self.guides:
+            near[list(self.guides)] = True
+        return near
 
-    def _discouraged(self, allowed: Tensor, chosen: Tensor) -> Tensor:
-        """[R, V] where what a group chose, tokens [B, K/G], costs the groups after it something."""
-        penalty = torch.full_like(chosen, -self.options.diversity, dtype=allowed.dtype)
-        sentence = self.grid.sentence
-        return allowed.scatter_add(1, chosen[sentence], penalty[sentence])
+    def _choice(self, following: _Next) -> _Choice:
+        """The best continuations of each group. Nothing is said of EOS in `following` afterwards:
+        whether a hypothesis ends is decided apart from how it goes on."""
+        fair, end = following.allowed, following.allowed[:, EOS].clone()
+        fair[:, EOS] = -torch.inf
+        found = [self._choice_of(0, fair, end)]
+        for group in range(1, self.options.groups):
+            fair, end = self._discouraged(fair, end, found[-1])
+            choice = self._choice_of(group, fair, end)
+            rows, before = self.rows.gather(1, choice.beams), self.scores.gather(1, choice.beams)
+            likely = following.allowed[rows, choice.tokens]  # what is fair is for the choice only
+            found.append(replace(choice, scores=before + likely))
+        return _Choice.side_by_side(found) if len(found) > 1 else found[0]
+
+    def _choice_of(self, group: int, fair: Tensor, end: Tensor) -> _Choice:
+        """One group's: of tokens by what is fair to choose [R, V], and of EOS [R]."""
+        width = self.options.beam // self.options.groups
+        first, last = group * width, (group + 1) * width
+        before, rows = self.scores[:, first:last], self.rows[:, first:last]
+        scores, beams, tokens = _largest(before, rows, fair, width)
+        ending = before + end[rows]
+        likeliest, place = torch.cat((scores, ending), dim=1).topk(width, dim=1)
+        ends = (place >= width) & (likeliest > -torch.inf)
+        return _Choice(scores, beams + first, tokens, ends, place + (first - width))
+
+    def _discouraged(self, fair: Tensor, end: Tensor, choice: _Choice) -> tuple[Tensor, Tensor]:
+        """What is fair [R, V], and to EOS [R], where a group's choice costs those after it
+        something."""
+        width, ended = choice.tokens.shape[1], choice.ends.sum(dim=1, keepdim=True)
+        beyond = torch.arange(width, device=ended.device) >= width - ended
+        sentence, chosen = self.grid.sentence, choice.tokens.masked_fill(beyond, EOS)
+        penalty = torch.full_like(chosen, -self.options.diversity, dtype=fair.dtype)
+        fair = fair.scatter_add(1, chosen[sentence], penalty[sentence])
+        return fair, end - self.options.diversity * ended[sentence, 0]
+
+    def _guided(self, following: _Next) -> dict[int, Chosen]:
+        """What guides choose for their sentences, of those that do."""
+        found = {}
+        for sentence, guide in self.guides.items():
+            totals = self.scores[sentence].unsqueeze(1) + following.allowed[self.rows[sentence]]
+            places = int(self.places[sentence])
+            if chosen := guide.chosen(self._histories(sentence), totals, places):
+                found[sentence] = chosen
+        return found
+
+    def _hold(self, choice: _Choice, guided: Mapping[int, Chosen]) -> None:
+        """Put what guides choose in the place of the best continuations."""
+        for sentence, (ending, going) in guided.items():
+            choice.ends[sentence], choice.scores[sentence] = False, -torch.inf
+            choice.ends[sentence, : len(ending)] = True
+            for rank, beam in enumerate(ending):
+                choice.ending[sentence, rank] = beam
+            for rank, (score, beam, token) in enumerate(going):
+                choice.scores[sentence, rank] = score
+                choice.beams[sentence, rank], choice.tokens[sentence, rank] = beam, token
 
 
 def _largest(
@@ -611,28 +671,34 @@ def _largest(
         These, and where they are: numbers in K, and tokens. [B, count] each.
     """
     size = likely.shape[1]
-    if size < 4 * _BLOCK:
+    if size < 4 * _BLOCKS[1]:
         totals = before.unsqueeze(2) + likely[rows]
-        largest, place = totals.flatten(1).topk(min(count, totals[0].numel()), dim=1)
+        largest, place = totals.flatten(1).topk(count, dim=1)
         return largest, place // size, place % size
-    whole = size - size % _BLOCK
-    blocks = [likely[:, :whole].unflatten(1, (-1, _BLOCK)).amax(dim=2)]
-    if whole < size:
-        blocks.append(likely[:, whole:].amax(dim=1, keepdim=True))
-    maxima = torch.cat(blocks, dim=1)  # [R, V / block]
-    maxima = maxima.index_select(0, rows.flatten()).view(*rows.shape, -1)
+    whole = _whole_blocks(size)
+    if not whole:
+        whole = _BLOCKS[0]
+        likely = nn.functional.pad(likely, (0, -size % whole), value=-torch.inf)
+    blocks = likely.unflatten(1, (-1, whole))  # [R, V / block, block]
+    number = blocks.shape[1]
+    maxima = blocks.amax(dim=2).index_select(0, rows.flatten()).view(*rows.shape, number)
     totals = maxima + before.unsqueeze(2)  # [B, K, V / block]
-    block = totals.flatten(1).topk(count, dim=1).indices
-    beam, first = block // totals.shape[2], block % totals.shape[2] * _BLOCK  # [B, count]
-    token = first.unsqueeze(2) + torch.arange(_BLOCK, device=block.device)  # [B, count, block]
-    inside = token.clamp(max=size - 1)
-    places = rows.gather(1, beam).unsqueeze(2) * size + inside
-    totals = likely.flatten().index_select(0, places.flatten()).view(places.shape)
-    totals = totals + before.gather(1, beam).unsqueeze(2)
-    if whole < size:
-        totals.masked_fill_(token >= size, -torch.inf)
-    largest, best = totals.flatten(1).topk(count, dim=1)
-    return largest, beam.gather(1, best // _BLOCK), inside.flatten(1).gather(1, best)
+    place = totals.flatten(1).topk(count, dim=1).indices
+    beam, block = place // number, place % number  # [B, count]
+    at = rows.gather(1, beam) * number + block
+    inside = blocks.flatten(0, 1).index_select(0, at.flatten()).view(*at.shape, whole)
+    inside = inside + before.gather(1, beam).unsqueeze(2)  # [B, count, block]
+    largest, best = inside.flatten(1).topk(count, dim=1)
+    place = best // whole
+    return largest, beam.gather(1, place), block.gather(1, place) * whole + best % whole
+
+
+@cache
+def _whole_blocks(size: int) -> int:
+    """The size of block that goes into a vocabulary without a rest; 0 if there is none."""
+    fewest, most = _BLOCKS
+    near = sorted(range(fewest, most + 1), key=lambda block: abs(block - 64))
+    return next((block for block in near if size % block == 0), 0)
 
 
 class _Draws(_Rows[M, S]):
@@ -659,7 +725,8 @@ class _Draws(_Rows[M, S]):
         tokens = self._drawn(following.allowed)[self.rows]  # [B, K]
         beams = torch.arange(self.options.beam, device=tokens.device).expand_as(tokens)
         ended = tokens == EOS
-        self._finish(ended & (self.scores > -torch.inf), beams, following, now)
+        end = following.likely[:, EOS]
+        self._finish(ended & (self.scores > -torch.inf), beams, end, now)
         scores = self.scores.masked_fill(ended, -torch.inf)
         self._keep(scores, beams, tokens, following, now, step.state)
 
