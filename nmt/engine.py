@@ -126,7 +126,7 @@ class Engine:
     def _at_once(self, readings: Sequence[Sequence[Ids]], options: SearchOptions) -> int:
         """How many batches may be under way: one a thread, as far as memory goes."""
         widest = max((len(ids) for side in readings for ids in side), default=0) + 1
-        looked = widest * int(options.longest(torch.tensor([widest]))) if options.watches else 0
+        looked = widest * options.longest(widest) if options.watches else 0
         each = 4 * _COPIES * _ROWS * (self._subwords + looked)  # bytes
         return max(1, min(torch.get_num_threads(), _MEMORY // each))
 
@@ -234,6 +234,6 @@ def _in_order(batches: Sequence[list[int]], results: Iterator[list[T]]) -> list[
 def _noise(lengths: Tensor, options: SearchOptions, keys: Sequence[Sequence[int]]) -> Tensor:
     """What is drawn by: it follows from the seed and a sentence's key, whatever its batch."""
     seed = options.sampling.seed if options.sampling else 0
-    shape = (int(options.longest(lengths).max()), options.beam)
+    shape = (max(map(options.longest, lengths.tolist())), options.beam)
     drawn = [np.random.default_rng([seed, *ids]).random(shape, np.float32) for ids in keys]
     return torch.from_numpy(np.stack(drawn)).transpose(1, 2)

@@ -96,7 +96,7 @@ class Planner:
 
     def _room(self, source: Ids) -> int:
         """The subwords that a source's translation may have."""
-        return int(self.options.longest(torch.tensor([len(source) + 1]))) - 1
+        return self.options.longest(len(source) + 1) - 1
 
     def _beginning(self, prefix: str, room: int) -> Beginning:
         beginning = Beginning.of(prefix, self.vocabulary.target)

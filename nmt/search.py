@@ -152,15 +152,14 @@ class SearchOptions(TranslateSettings):
             sampling=sampling,
         )
 
-    def longest(self, lengths: Tensor) -> Tensor:
-        """The longest hypothesis allowed for each source length, EOS included: [B]."""
-        limit = (lengths * self.max_ratio).long() + self.max_extra
-        return limit.clamp(max=self.max_length + 1) if self.max_length else limit
+    def longest(self, length: int) -> int:
+        """The longest hypothesis allowed for a source of this length, EOS included in both."""
+        limit = int(length * self.max_ratio) + self.max_extra
+        return min(limit, self.max_length + 1) if self.max_length else limit
 
-    def shortest(self, lengths: Tensor) -> Tensor:
-        """The shortest hypothesis allowed, EOS included; never above the longest: [B]."""
-        limit = (lengths * self.min_ratio).long().clamp(min=self.min_length) + 1
-        return torch.minimum(limit, self.longest(lengths))
+    def shortest(self, length: int) -> int:
+        """The shortest hypothesis allowed, EOS included; never above the longest."""
+        return min(max(int(length * self.min_ratio), self.min_length) + 1, self.longest(length))
 
     def rank(self, log_probability: Numbers, length: Numbers, log_coverage: Numbers) -> Numbers:
         """A finished hypothesis's score, or those of many; `length` counts EOS."""
@@ -338,11 +337,13 @@ def _size(wanted: int, step: int) -> int:
 
 
 def _in_company(wanted: Tensor, count: int) -> Tensor:
-    """Where `wanted` [N] is true, and of the other places the first that make up `count`, which is
-    no less than there are."""
-    if count == len(wanted):
-        return torch.arange(count, device=wanted.device)
-    return wanted.to(torch.uint8).argsort(descending=True, stable=True)[:count].sort().values
+    """Where `wanted` [N] is true, and of the other places the first that make up `count`."""
+    flags = wanted.cpu().numpy()  # which is done sooner there
+    found = np.flatnonzero(flags)
+    if len(found) < count:
+        others = np.flatnonzero(~flags)[: count - len(found)]
+        found = np.sort(np.concatenate((found, others)))
+    return torch.from_numpy(found).to(wanted.device)
 
 
 @dataclass(frozen=True)
@@ -371,11 +372,11 @@ class _Rows(ABC, Generic[M, S]):
         sentences, width, device = len(memory.lengths), options.beam, memory.lengths.device
         self.options, self.memory, self.fewest = options, memory, fewest
         self.sentences = torch.arange(sentences, device=device)  # [B] which sentence each is
-        self.longest, self.shortest = (
-            options.longest(memory.lengths),
-            options.shortest(memory.lengths),
-        )
-        self.limits = int(self.shortest.max()), int(self.longest.min())
+        lengths = memory.lengths.tolist()
+        shortest, longest = (list(map(of, lengths)) for of in (options.shortest, options.longest))
+        self.limits = max(shortest), min(longest)
+        self.shortest = torch.tensor(shortest, device=device)  # [B]
+        self.longest = torch.tensor(longest, device=device)  # [B]
         self.guides = {row: guide for row, guide in enumerate(guides) if guide}
         self.never = torch.tensor(_NEVER if options.unknown else (*_NEVER, UNK), device=device)
         # Of the continuations of all groups, side by side, the number by rank: [K].

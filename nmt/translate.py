@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 
-import torch
-
 from nmt.alignment import Attention, replace_unknown
 from nmt.channel import NoisyChannel
 from nmt.choices import Precision
@@ -171,7 +169,7 @@ def _join(
         return Translation(plan.line, (Candidate(plan.prefix, 0.0, 0.0),), plan.unmet)
     sources = [piece.source for piece in plan.pieces]
     spelled = surfaces_of(plan.line, sources, vocabulary.source) if options.attention else []
-    limits = options.longest(torch.tensor([len(ids) + 1 for ids in sources])).tolist()
+    limits = [options.longest(len(ids) + 1) for ids in sources]
     subwords = sum(map(len, sources))
     joined = []
     for rank in range(min(map(len, parts))):
