@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nmt.decoder import Step
 from nmt.search import Hypothesis, Sampling, SearchOptions, force, sample, search
+from nmt.search import _largest as largest
 from nmt.subwords import BOS, EOS, UNK
 
 SOURCE = 3  # padded length
@@ -349,3 +350,27 @@ def test_cautious_draws_are_greedy(cautious: Sampling) -> None:
     options = replace(OPTIONS, beam=1, sampling=cautious)
     drawn = sample(Scripted(), EVERY, options, noise(list(range(30)), 1))
     assert [each[0].ids for each in drawn] == [each[0].ids for each in greedy]
+
+
+# --- large vocabularies ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [600, 1_009, 6_000])
+def test_the_best_continuations_are_those_of_all(size: int) -> None:
+    """By blocks of tokens: 50 times 12, a prime number, a hundred times 60."""
+    generator = torch.Generator().manual_seed(size)
+    likely = torch.randn(9, size, generator=generator)
+    likely[:, :3] = -math.inf  # what must not follow
+    likely[4, 5:] = -math.inf  # and where little may
+    before = torch.randn(4, 3, generator=generator)
+    before[1, 2] = before[2, 0] = -math.inf  # the dead, whose row is any
+    rows = torch.tensor([[0, 1, 2], [3, 4, 0], [0, 5, 6], [7, 8, 4]])
+    scores, beams, tokens = largest(before, rows, likely, 3)
+    every = before.unsqueeze(2) + likely[rows]
+    assert torch.equal(scores, every.flatten(1).topk(3, dim=1).values)
+    sentences = torch.arange(4).unsqueeze(1).expand(4, 3)
+    assert torch.equal(scores, every[sentences, beams, tokens])
+    assert all(
+        len({*zip(*each, strict=True)}) == 3
+        for each in zip(beams.tolist(), tokens.tolist(), strict=True)
+    )
