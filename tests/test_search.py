@@ -357,7 +357,7 @@ def test_cautious_draws_are_greedy(cautious: Sampling) -> None:
 
 @pytest.mark.parametrize("size", [600, 1_009, 6_000])
 def test_the_best_continuations_are_those_of_all(size: int) -> None:
-    """By blocks of tokens: 50 times 12, a prime number, a hundred times 60."""
+    """By blocks of tokens: ten times 60, a prime number of tokens, a hundred times 60."""
     generator = torch.Generator().manual_seed(size)
     likely = torch.randn(9, size, generator=generator)
     likely[:, :3] = -math.inf  # what must not follow
