@@ -183,11 +183,11 @@ class Guide:
     def chosen(
         self, histories: Sequence[History], totals: Tensor, places: int
     ) -> tuple[list[int], list[tuple[float, int, int]]] | None:
-        """Which of the continuations there are to be.
+        """Which of the continuations are kept.
 
         Args:
             totals: [K, V] what each is ranked by; −inf: impossible.
-            places: how many there may be.
+            places: how many there may be, those that end and those that go on.
 
         Returns:
             The beams that end, and score, beam and subword of the others; or None where the best

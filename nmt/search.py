@@ -37,7 +37,8 @@ from nmt.errors import NmtError
 from nmt.subwords import BOS, EOS, PAD, UNK
 
 _NEVER = (PAD, BOS)  # no translation holds these
-_BLOCKS = 32, 128  # tokens of which only the largest is compared at first: so many
+_SMALL_BLOCK, _BLOCK, _LARGE_BLOCK = 32, 64, 128  # tokens of which at first the largest is compared
+_EXACT = 1e-6  # what a product of a length and a ratio may lack, since ratios are binary numbers
 _FEW_SENTENCES = 16  # above which a batch shrinks by so many at once
 _FEW_ROWS = 16  # the same
 _HOPELESS = 2.0  # how much less likely, in nats, a hypothesis is that is given up
@@ -154,12 +155,13 @@ class SearchOptions(TranslateSettings):
 
     def longest(self, length: int) -> int:
         """The longest hypothesis allowed for a source of this length, EOS included in both."""
-        limit = int(length * self.max_ratio) + self.max_extra
+        limit = int(length * self.max_ratio + _EXACT) + self.max_extra
         return min(limit, self.max_length + 1) if self.max_length else limit
 
     def shortest(self, length: int) -> int:
         """The shortest hypothesis allowed, EOS included; never above the longest."""
-        return min(max(int(length * self.min_ratio), self.min_length) + 1, self.longest(length))
+        limit = max(int(length * self.min_ratio + _EXACT), self.min_length) + 1
+        return min(limit, self.longest(length))
 
     def rank(self, log_probability: Numbers, length: Numbers, log_coverage: Numbers) -> Numbers:
         """A finished hypothesis's score, or those of many; `length` counts EOS."""
@@ -310,13 +312,13 @@ class _Ended:
     attention: Tensor | None  # [N, L + 1, S]
 
     def scores(self, options: SearchOptions) -> list[float]:
-        """What each is ranked by."""
-        totals = self.log_probabilities.double().sum(dim=1).cpu().numpy()
+        """What each is ranked by; of its coverage but for the last digits."""
+        totals = self.log_probabilities.cpu().double().sum(dim=1).numpy()
         log_coverage = np.zeros_like(totals)
-        if self.attention is not None:
+        if self.attention is not None and options.coverage_penalty:
             covered = self.attention.float().sum(dim=1).clamp(1e-9, 1.0).log()  # [N, S]
             beyond = torch.arange(covered.shape[1], device=covered.device) >= self.lengths[:, None]
-            log_coverage = covered.masked_fill_(beyond, 0.0).sum(dim=1).double().cpu().numpy()
+            log_coverage = covered.masked_fill_(beyond, 0.0).sum(dim=1).cpu().double().numpy()
         length = np.full_like(totals, self.log_probabilities.shape[1])
         ranked: list[float] = options.rank(totals, length, log_coverage).tolist()
         return ranked
@@ -553,13 +555,14 @@ class _Rows(ABC, Generic[M, S]):
 
 @dataclass(frozen=True)
 class _Choice:
-    """The best continuations of each sentence, by rank, those of its groups side by side."""
+    """The best continuations of each sentence, by rank, those of its groups side by side: of those
+    that go on, and of all whether they end."""
 
-    scores: Tensor  # [B, K] of those that go on
+    scores: Tensor  # [B, K] of those that go on; −inf: of too few
     beams: Tensor  # [B, K]
     tokens: Tensor  # [B, K]
     ends: Tensor  # [B, K] of all: whether it is one that ends
-    ending: Tensor  # [B, K] the beam that it ends
+    ending: Tensor  # [B, K] the beam that it ends; any number where it does not
 
     @classmethod
     def side_by_side(cls, groups: Sequence[_Choice]) -> _Choice:
@@ -604,8 +607,8 @@ class _Beams(_Rows[M, S]):
         return near
 
     def _choice(self, following: _Next) -> _Choice:
-        """The best continuations of each group. Nothing is said of EOS in `following` afterwards:
-        whether a hypothesis ends is decided apart from how it goes on."""
+        """The best continuations of each group. Whether a hypothesis ends is decided apart from how
+        it goes on, so that EOS is struck out of `following`, which must have been asked before."""
         fair, end = following.allowed, following.allowed[:, EOS].clone()
         fair[:, EOS] = -torch.inf
         found = [self._choice_of(0, fair, end)]
@@ -632,8 +635,10 @@ class _Beams(_Rows[M, S]):
         """What is fair [R, V], and to EOS [R], where a group's choice costs those after it
         something."""
         width, ended = choice.tokens.shape[1], choice.ends.sum(dim=1, keepdim=True)
-        beyond = torch.arange(width, device=ended.device) >= width - ended
-        sentence, chosen = self.grid.sentence, choice.tokens.masked_fill(beyond, EOS)
+        none = torch.arange(width, device=ended.device) >= width - ended
+        none |= choice.scores == -torch.inf
+        chosen = choice.tokens.masked_fill(none, EOS)  # which is struck out already
+        sentence = self.grid.sentence
         penalty = torch.full_like(chosen, -self.options.diversity, dtype=fair.dtype)
         fair = fair.scatter_add(1, chosen[sentence], penalty[sentence])
         return fair, end - self.options.diversity * ended[sentence, 0]
@@ -672,13 +677,13 @@ def _largest(
         These, and where they are: numbers in K, and tokens. [B, count] each.
     """
     size = likely.shape[1]
-    if size < 4 * _BLOCKS[1]:
+    if size < 4 * _LARGE_BLOCK:
         totals = before.unsqueeze(2) + likely[rows]
         largest, place = totals.flatten(1).topk(count, dim=1)
         return largest, place // size, place % size
-    whole = _whole_blocks(size)
+    whole = _whole_block(size)
     if not whole:
-        whole = _BLOCKS[0]
+        whole = _SMALL_BLOCK
         likely = nn.functional.pad(likely, (0, -size % whole), value=-torch.inf)
     blocks = likely.unflatten(1, (-1, whole))  # [R, V / block, block]
     number = blocks.shape[1]
@@ -691,14 +696,15 @@ def _largest(
     inside = inside + before.gather(1, beam).unsqueeze(2)  # [B, count, block]
     largest, best = inside.flatten(1).topk(count, dim=1)
     place = best // whole
-    return largest, beam.gather(1, place), block.gather(1, place) * whole + best % whole
+    token = block.gather(1, place) * whole + best % whole
+    return largest, beam.gather(1, place), token.clamp(max=size - 1)  # beyond where too few may
 
 
 @cache
-def _whole_blocks(size: int) -> int:
+def _whole_block(size: int) -> int:
     """The size of block that goes into a vocabulary without a rest; 0 if there is none."""
-    fewest, most = _BLOCKS
-    near = sorted(range(fewest, most + 1), key=lambda block: abs(block - 64))
+    sizes = range(_SMALL_BLOCK, _LARGE_BLOCK + 1)
+    near = sorted(sizes, key=lambda block: abs(block - _BLOCK))
     return next((block for block in near if size % block == 0), 0)
 
 

@@ -182,6 +182,15 @@ def ngrams(ids: tuple[int, ...], size: int) -> list[tuple[int, ...]]:
     return [ids[i : i + size] for i in range(len(ids) - size + 1)]
 
 
+@pytest.mark.parametrize(
+    ("ratio", "length", "wanted"), [(1.15, 100, 115), (0.29, 100, 29), (1.3, 90, 117), (0.7, 5, 3)]
+)
+def test_a_ratio_is_the_number_that_was_written(ratio: float, length: int, wanted: int) -> None:
+    options = SearchOptions(max_ratio=ratio, max_extra=0, min_ratio=ratio)
+    assert options.longest(length) == wanted
+    assert replace(options, max_ratio=9.0).shortest(length) == wanted + 1
+
+
 def test_lengths_are_kept_to() -> None:
     lengths = [len(h.ids) for found in found_with(min_length=2, max_length=3) for h in found]
     assert set(lengths) == {2, 3}
@@ -272,6 +281,23 @@ def test_what_a_guide_demands_comes_before_other_rules() -> None:
 
 
 # --- ranking --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"coverage_penalty": 0.5},
+        {"beam": 6, "groups": 3},
+        {"prune": True},
+        {"word_reward": 1.0},
+    ],
+)
+@pytest.mark.parametrize("best", [1, 2])
+def test_the_best_are_the_best_of_all(best: int, changes: dict[str, object]) -> None:
+    every = found_with(**changes)
+    assert found_with(best=best, **changes) == [each[:best] for each in every]
+    assert any(len(each) > best for each in every)
 
 
 def test_ranks_are_what_the_formulas_say() -> None:
@@ -370,7 +396,47 @@ def test_the_best_continuations_are_those_of_all(size: int) -> None:
     assert torch.equal(scores, every.flatten(1).topk(3, dim=1).values)
     sentences = torch.arange(4).unsqueeze(1).expand(4, 3)
     assert torch.equal(scores, every[sentences, beams, tokens])
-    assert all(
-        len({*zip(*each, strict=True)}) == 3
-        for each in zip(beams.tolist(), tokens.tolist(), strict=True)
-    )
+    for where in zip(beams.tolist(), tokens.tolist(), strict=True):
+        assert len({*zip(*where, strict=True)}) == 3
+
+
+@pytest.mark.parametrize("size", [521, 1_009, 2_003])
+def test_where_too_few_may_follow_the_others_are_of_the_vocabulary_too(size: int) -> None:
+    likely = torch.full((2, size), -math.inf)
+    likely[1, size - 1] = 0.0
+    _, _, tokens = largest(torch.zeros(2, 3), torch.tensor([[0, 0, 0], [1, 0, 0]]), likely, 3)
+    assert tokens.max() == size - 1 and tokens.min() >= 0
+
+
+class Wide(Scripted):
+    """The same script, its words far apart in a large vocabulary of which nothing else may be."""
+
+    def __init__(self, size: int) -> None:
+        self.ids = torch.tensor([0, 1, 2, 3, 40, 700, size - 1])
+        self.size = size
+
+    def step(
+        self, tokens: Tensor, state: State, memory: Memory, grid: object = None
+    ) -> Step[State]:
+        step = super().step(torch.searchsorted(self.ids, tokens), state, memory, grid)
+        logits = torch.full((len(tokens), self.size), -math.inf)
+        logits[:, self.ids] = step.logits
+        return replace(step, logits=logits)
+
+
+@pytest.mark.parametrize("size", [2_003, 2_048])
+@pytest.mark.parametrize(
+    "changes", [{}, {"beam": 3, "prune": True}, {"beam": 6, "groups": 2}, {"min_length": 3}]
+)
+def test_a_large_vocabulary_is_searched_like_a_small_one(
+    size: int, changes: dict[str, object]
+) -> None:
+    options, wide = replace(OPTIONS, **changes), Wide(size)  # type: ignore[arg-type]
+    sentences = Memory(torch.arange(30) % 7 + 1, torch.arange(30))
+    for found, wanted in zip(
+        search(wide, sentences, options, fewest=4),
+        search(Scripted(), sentences, options, fewest=4),
+        strict=True,
+    ):
+        ids = [tuple(torch.searchsorted(wide.ids, torch.tensor(h.ids)).tolist()) for h in found]
+        assert ids == [h.ids for h in wanted]
