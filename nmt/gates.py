@@ -106,7 +106,7 @@ def layers(model: Decoder, batches: Iterable[Batch]) -> list[Layer]:
 
 def spectrum(matrix: Tensor) -> Spectrum:
     """Of a square matrix."""
-    square = matrix.detach().double().cpu()
+    square = matrix.detach().cpu().double()
     singular = torch.linalg.svdvals(square)[0]
     return Spectrum(float(singular), float(torch.linalg.eigvals(square).abs().max()))
 

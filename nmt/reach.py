@@ -218,7 +218,7 @@ class _Gathered:
     def add(self, norms: Tensor, first: int, reference: Tensor) -> None:
         """Norms [B, n] of distances from `first` on, over [B]; tokens without are left out."""
         known = reference > 0
-        relative = (norms[known] / reference[known].unsqueeze(1)).double().cpu().numpy()
+        relative = (norms[known] / reference[known].unsqueeze(1)).cpu().double().numpy()
         rows = np.full((len(relative), self.distances), np.nan)
         wide = rows[:, first : first + relative.shape[1]]
         wide[:] = relative[:, : wide.shape[1]]
