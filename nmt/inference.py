@@ -44,8 +44,8 @@ _TANH_GATES = {"lstm": 2, "gru": 2, "rnn": 0}
 
 _UNDERSTOOD = {
     *("embedding", "hidden", "encoder_layers", "decoder_layers", "cell", "attention", "heads"),
-    *("tied", "layer_norm", "bidirectional", "shared_directions", "bridge", "initialisation"),
-    *("dropout", "dropout_per", "word_dropout", "weight_dropout"),
+    *("input_feeding", "tied", "layer_norm", "bidirectional", "shared_directions", "bridge"),
+    *("initialisation", "dropout", "dropout_per", "word_dropout", "weight_dropout"),
 }
 
 
@@ -100,9 +100,11 @@ class Arranged:
         plain = type(model.attention) in (Dot, General)  # the others have products of their own
         self._remembered = torch.bfloat16 if plain and floating == "bf16" else torch.float32
         first, *above = model.layers
-        self._table = _Table(model.target_embedding.weight, first, precision)
-        self._first = _Layer(first, precision, first=True)
-        self._above = [_Layer(layer, mixed) for layer in above]
+        embedding = model.target_embedding.weight
+        self._table = _Table(embedding, first, precision)
+        self._layers = [_Layer(first, precision, embedding.shape[1])]
+        self._layers += [_Layer(layer, mixed) for layer in above]
+        self._asking = len(above) if model.settings.input_feeding else 0
         to_readout = model.to_readout
         self._readout = _tanh_product(to_readout.weight, to_readout.bias, mixed, precision)
         self._output = _product(model.output.weight, model.output.bias, precision)
@@ -123,25 +125,30 @@ class Arranged:
 
     def start(self, memory: Memory) -> State:
         """The decoder's first state."""
-        states = self._model.start(memory).layers
-        layers = (self._first, *self._above)
-        return State(
-            tuple(layer.begin(*state) for layer, state in zip(layers, states, strict=True))
-        )
+        state = self._model.start(memory)
+        each = zip(self._layers, state.layers, strict=True)
+        layers = tuple(layer.begin(*parts) for layer, parts in each)
+        fed = None if state.fed is None else self._layers[0].enter(state.fed.float())
+        return State(layers, fed)
 
     def step(
         self, tokens: Tensor, state: State, memory: Memory, grid: Grid | None = None
     ) -> Step[State]:
         """Logits after one more token a row, as `Decoder.step`."""
-        outputs, first = self._first.step(self._table(tokens), state.layers[0])
-        context, attention = self._attend(outputs, memory, grid or whole_grid(len(tokens), memory))
-        after = [first]
-        for number, layer in enumerate(self._above):
-            below = self._between(number, outputs, after[-1], context)
-            outputs, now = layer.step(below, state.layers[number + 1])
+        below, table = state.fed, self._table(tokens)
+        context = attention = None
+        after: list[tuple[Tensor, ...]] = []
+        for number, layer in enumerate(self._layers):
+            outputs, now = layer.step(below, state.layers[number], None if number else table)
             after.append(now)
-        last = self._between(len(self._above), outputs, after[-1], context)
-        return Step(self._output(self._readout(last)), State(tuple(after)), attention)
+            if number == self._asking:
+                where = grid or whole_grid(len(tokens), memory)
+                context, attention = self._attend(outputs, memory, where)
+            below = self._between(number, outputs, now, context)
+        assert below is not None  # there is a layer
+        readout = self._readout(below)
+        fed = None if state.fed is None else readout
+        return Step(self._output(readout), State(tuple(after), fed), attention)
 
     def _attend(
         self, outputs: Tensor, memory: Memory, grid: Grid
@@ -172,20 +179,19 @@ class _Layer:
     """One decoder layer. Its state is h as products take it in, and what else the cell needs:
     −2c of an LSTM, h itself of a GRU."""
 
-    def __init__(self, layer: Recurrent, precision: Precision, first: bool = False) -> None:
-        """Args: first: whether what comes from below is in a table of subwords."""
+    def __init__(self, layer: Recurrent, precision: Precision, embedding: int = 0) -> None:
+        """Args: embedding: of what comes from below, the size of the part that is in a table."""
         self._cell = layer.cell
         inputs, recurrent, input_bias, recurrent_bias = _scaled(layer)
+        inputs = inputs[:, embedding:]
         self._inputs: _Product | None = None  # a product for itself only in a GRU
-        self._first = first
         if layer.cell == "gru":
             self._recurrent = _product(recurrent, recurrent_bias, precision)
-            self._inputs = None if first else _product(inputs, input_bias, precision)
-        elif first:
-            self._recurrent = _product(recurrent, None, precision)
+            if inputs.shape[1]:
+                self._inputs = _product(inputs, None if embedding else input_bias, precision)
         else:
-            both = torch.cat((inputs, recurrent), dim=1)
-            self._recurrent = _product(both, input_bias + recurrent_bias, precision)
+            bias = None if embedding else input_bias + recurrent_bias
+            self._recurrent = _product(torch.cat((inputs, recurrent), dim=1), bias, precision)
         self.enter = self._recurrent.enter
 
     def begin(self, h: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -195,21 +201,26 @@ class _Layer:
             return self.enter(h), -2 * c.float()
         return (self.enter(h), h) if self._cell == "gru" else (self.enter(h),)
 
-    def step(self, below: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def step(
+        self, below: Tensor | None, state: tuple[Tensor, ...], table: Tensor | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """One step: the outputs [R, H], and the state after.
 
         Args:
-            below: what the subword adds to the gates of the first layer [R, G·H]; for the others
-                the outputs of the layer below and the context, as products take them in.
+            below: as products take them in, the outputs of the layer below and the context, or the
+                readout that is fed to the first layer.
+            table: what the subword adds to the first layer's gates [R, G·H].
         """
         if self._cell == "gru":
-            inputs = below if self._inputs is None else self._inputs(below)
-            h = _gru(inputs, self._recurrent(state[0]), state[1])
+            inputs = [] if table is None else [table]
+            if self._inputs is not None and below is not None:
+                inputs.append(self._inputs(below))
+            h = _gru(sum(inputs[1:], inputs[0]), self._recurrent(state[0]), state[1])
             return h, (self.enter(h), h)
-        if self._first:
-            gates = self._recurrent(state[0]).add_(below)
-        else:
-            gates = self._recurrent(torch.cat((below, state[0]), dim=1))
+        before = state[0] if below is None else torch.cat((below, state[0]), dim=1)
+        gates = self._recurrent(before)
+        if table is not None:
+            gates.add_(table)
         if self._cell == "rnn":
             h = _tanh(gates)
             return h, (self.enter(h),)
@@ -250,6 +261,7 @@ class _Table:
 
     def __init__(self, embedding: Tensor, layer: Recurrent, precision: Precision) -> None:
         inputs, _, input_bias, recurrent_bias = _scaled(layer)
+        inputs = inputs[:, : embedding.shape[1]]
         bias = input_bias if layer.cell == "gru" else input_bias + recurrent_bias
         self._product = _product(inputs, bias, "fp32")
         self._embedding, self._rows = embedding, None

@@ -788,11 +788,11 @@ def test_candidates_that_cannot_be_scored(run: Path, tmp_path: Path) -> None:
 
 def test_integers_that_cannot_be_had_are_refused(toy: Files, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    trained = nmt(*train_quickly(out, [*toy["train"]], "--set=model.input_feeding=true"))
+    trained = nmt(*train_quickly(out, [*toy["train"]], "--set=model.connections=residual"))
     assert trained.code == 0, trained.err
     for command, more in (("translate", ()), ("evaluate", toy["valid"]), ("score", toy["valid"])):
         said = fails(command, out, *more, "--precision=int8")
-        assert "not with model.input_feeding = true" in said and "use bf16 or fp32" in said
+        assert "not with model.connections = residual" in said and "use bf16 or fp32" in said
     chosen, plain = (
         nmt("translate", out, f"--precision={name}", stdin=b"ba ce\n") for name in ("auto", "fp32")
     )

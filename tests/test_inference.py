@@ -26,6 +26,7 @@ KINDS: dict[str, dict[str, object]] = {
     "general": {"attention": "general"},
     "additive": {"attention": "additive"},
     "multi-head": {"attention": "dot", "heads": 2},
+    "input feeding": {"attention": "general", "input_feeding": True},
 }
 
 
