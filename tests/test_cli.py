@@ -788,7 +788,8 @@ def test_candidates_that_cannot_be_scored(run: Path, tmp_path: Path) -> None:
 
 def test_integers_that_cannot_be_had_are_refused(toy: Files, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    trained = nmt(*train_quickly(out, [*toy["train"]], "--set=model.connections=residual"))
+    deep = ("--set=model.connections=residual", "--set=model.decoder_layers=2")
+    trained = nmt(*train_quickly(out, [*toy["train"]], *deep))
     assert trained.code == 0, trained.err
     for command, more in (("translate", ()), ("evaluate", toy["valid"]), ("score", toy["valid"])):
         said = fails(command, out, *more, "--precision=int8")
