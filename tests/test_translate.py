@@ -45,29 +45,47 @@ def test_neighbours_do_not_matter(run: Path, device: Device, precision: Precisio
     assert_neighbours_do_not_matter(translator, lines_of_all_lengths())
 
 
+def model_with(vocabulary: Vocabulary, changes: dict[str, Any]) -> Seq2Seq:
+    """Two layers, as they begin."""
+    torch.manual_seed(4)
+    settings = replace(ModelSettings(embedding=40, decoder_layers=2), **changes)
+    return Seq2Seq(settings, len(vocabulary.target), len(vocabulary.target)).eval()
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        {"input_feeding": True, "hidden": 72},
         {"attention": "additive", "coverage": True, "hidden": 72},
         {"connections": "residual", "hidden": 72},
+        {"connections": "residual", "input_feeding": True, "hidden": 72},
         {"connections": "highway", "hidden": 72, "layer_norm": True},
         {"connections": "dense", "hidden": 32, "cell": "gru"},
-        {"input_feeding": True, "attention": "dot", "heads": 2, "hidden": 256},
     ],
     ids=str,
 )
 def test_neighbours_do_not_matter_to_models_that_are_not_arranged(
     translator: Translator, changes: dict[str, Any]
 ) -> None:
-    torch.manual_seed(4)
-    size = len(translator.vocabulary.target)
-    settings = replace(ModelSettings(embedding=40, decoder_layers=2), **changes)
-    model = Seq2Seq(settings, size, size).eval()
+    model = model_with(translator.vocabulary, changes)
     assert arranged(model, "fp32") is model
     options = SearchOptions(beam=3, max_ratio=1.0, max_extra=5)
     plain = Translator(model, translator.vocabulary, options, 20)
     assert_neighbours_do_not_matter(plain, lines_of_all_lengths()[::3])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "auto"])
+@pytest.mark.parametrize(
+    "changes", [{"hidden": 72}, {"attention": "dot", "heads": 2, "hidden": 256}], ids=str
+)
+def test_nor_to_models_with_input_feeding(
+    translator: Translator, changes: dict[str, Any], precision: PrecisionChoice
+) -> None:
+    model = model_with(translator.vocabulary, {"input_feeding": True, **changes})
+    chosen = precision_for([model], precision)
+    assert arranged(model, chosen) is not model
+    options = SearchOptions(beam=3, max_ratio=1.0, max_extra=5)
+    fed = Translator(model, translator.vocabulary, options, 20, chosen)
+    assert_neighbours_do_not_matter(fed, lines_of_all_lengths()[::3])
 
 
 def test_blank_lines_stay_blank(translator: Translator) -> None:
