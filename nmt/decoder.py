@@ -301,7 +301,7 @@ class Decoder(nn.Module, ABC):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         if self.settings.tied == "none":
-            initialise(self.output.weight, how)
+            nn.init.uniform_(self.output.weight, -_EMBEDDING, _EMBEDDING)  # embeddings as well
         nn.init.zeros_(self.output.bias)
         with torch.no_grad():
             for module in self.modules():
