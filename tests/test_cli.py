@@ -876,7 +876,7 @@ def test_output_follows_links_and_leaves_devices_alone(run: Path, tmp_path: Path
         assert Path("/dev/null").is_char_device()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there pipes always block before 3.12")
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes that do not block are untried there")
 def test_a_stdin_that_does_not_block_is_read_to_its_end(run: Path) -> None:
     script = (
         "import os, subprocess, sys, threading, time\n"

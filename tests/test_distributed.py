@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from conftest import TINY, nmt
@@ -126,14 +126,13 @@ def wait_for(process: subprocess.Popen[str], text: str) -> None:
     pytest.fail(f"{text} was never said, but {''.join(said)}")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_a_rank_that_dies_ends_the_others_and_the_run_resumes(toy: Files, tmp_path: Path) -> None:
     out = tmp_path / "run"
     settings = {"train__max_steps": 5_000, "train__save_every": 10, "train__validate_every": 10}
     process = start(command(2, toy, out, **settings))
     wait_for(process, "validation at step 20")
     owner = json.loads((out / "state" / "lock.owner.json").read_text(encoding="utf-8"))
-    os.kill(owner["process"], signal.SIGKILL)
+    psutil.Process(owner["process"]).kill()
     _, said = process.communicate()
     assert process.returncode != 0
     assert "another of the 2 processes ended" in said
