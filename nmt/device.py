@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import torch
+from torch import Tensor, nn
 
 from nmt.choices import Precision
 from nmt.errors import SettingsError
@@ -85,6 +87,23 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any
     return contextlib.nullcontext()
 
 
+def linear(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """x [N, I] ↦ x · weightᵀ + bias, [N, O], for several x without a gradient: on a CPU the weights
+    are packed for oneDNN first, where it has kernels for their type."""
+    types = [torch.float32, torch.bfloat16] if has_bfloat16_kernels() else [torch.float32]
+    if not (weight.is_cpu and torch.backends.mkldnn.is_available() and weight.dtype in types):
+        return lambda x: nn.functional.linear(x, weight, bias)
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
+    product = torch.ops.mkldnn._linear_pointwise
+    return lambda x: cast(Tensor, product(x, packed, bias, "none", [], ""))
+
+
+@cache
+def has_bfloat16_kernels() -> bool:
+    """Whether oneDNN has them for this CPU."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def machine() -> str:
     """Processor, system and torch, without a name that only this one machine has."""
     cores = f"{os.cpu_count() or 1} cores"
@@ -126,7 +145,7 @@ def training_precision(device: torch.device) -> tuple[Precision, str]:
         return "fp32", "this GPU has no bfloat16 units"
     if device.type == "mps":
         return "fp32", "the safe choice on mps"
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if not has_bfloat16_kernels():
         return "fp32", "this CPU has no bfloat16 kernels"
     gain = _seconds(torch.float32) / _seconds(torch.bfloat16)
     if gain < _WORTH_IT:

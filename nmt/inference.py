@@ -32,7 +32,7 @@ from nmt.cells import Recurrent
 from nmt.choices import Precision, PrecisionChoice
 from nmt.config import ModelSettings
 from nmt.decoder import Decoder, Grid, Memory, State, Step, whole_grid
-from nmt.device import autocast
+from nmt.device import autocast, has_bfloat16_kernels, linear
 from nmt.errors import SettingsError
 
 _LARGEST_TABLE = 1 << 26  # numbers in the table of subwords; more are computed when needed
@@ -93,7 +93,7 @@ class Arranged:
     def __init__(self, model: Decoder, precision: Precision) -> None:
         self._model = model
         # What integers do not suit: a layer norm and several heads' output have no bound.
-        floating: Precision = "bf16" if precision != "fp32" and _has_bfloat16() else "fp32"
+        floating: Precision = "bf16" if precision != "fp32" and has_bfloat16_kernels() else "fp32"
         bounded = not model.settings.layer_norm and not isinstance(model.attention, MultiHead)
         mixed = precision if bounded or precision != "int8" else floating
         self._reading, self._mixed = floating, mixed != precision
@@ -308,11 +308,8 @@ def _product(weight: Tensor, bias: Tensor | None, precision: Precision) -> _Prod
         return _Product(enter, _integer_product(weight, bias))
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     weight, bias = weight.detach().to(kind), None if bias is None else bias.detach().to(kind)
-    if not torch.backends.mkldnn.is_available() or (precision == "bf16" and not _has_bfloat16()):
-        return _Product(enter, lambda x: nn.functional.linear(x, weight, bias).float())
-    packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
-    linear = torch.ops.mkldnn._linear_pointwise
-    return _Product(enter, lambda x: linear(x, packed, bias, "none", [], "").float())
+    product = linear(weight, bias)
+    return _Product(enter, lambda x: product(x).float())
 
 
 def _tanh_product(
@@ -353,16 +350,10 @@ def _onednn_integers(
     """Args: tanh: whether to give the tanh of what comes out, as `_entrance` has it."""
     packed = torch.ops.onednn.qlinear_prepack(whole, None)
     zeros = torch.zeros(len(whole), dtype=torch.int32)
-    linear = torch.ops.onednn.qlinear_pointwise
+    product = torch.ops.onednn.qlinear_pointwise
     bias = None if bias is None else bias.detach().float()
     out = (1 / _STEPS, _ZERO, torch.uint8, "tanh") if tanh else (1.0, 0, torch.float32, "none")
-    return lambda x: linear(x, 1 / _STEPS, _ZERO, packed, scale, zeros, bias, *out, [], "")
-
-
-@cache
-def _has_bfloat16() -> bool:
-    """Whether this CPU has kernels for bfloat16 products."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return lambda x: product(x, 1 / _STEPS, _ZERO, packed, scale, zeros, bias, *out, [], "")
 
 
 @cache

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nmt.device import linear
+
 _BLOCK = 128  # tokens whose logits exist at once: as many as a CPU's cache bears
 _CHUNK = 2_560  # tokens whose gradients by the logits do
 _BLOCK_OF_A_GPU = _CHUNK_OF_A_GPU = 8_192  # few launches count for more there
@@ -60,9 +62,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         on_cpu = readout.device.type == "cpu"
         chunk, block = (_CHUNK, _BLOCK) if on_cpu else (_CHUNK_OF_A_GPU, _BLOCK_OF_A_GPU)
         readout = nn.functional.pad(readout, (0, 0, 0, -count % _ROWS))
-        logits = bias.new_empty(min(block, len(readout)), len(weight))
-        exact = readout.dtype == bias.dtype
-        products = logits if exact else torch.empty_like(logits, dtype=readout.dtype)
+        to_logits = linear(matrix, offsets)
         normalisers, at_targets = list[Tensor](), list[Tensor]()
         by_readout, by_bias = list[Tensor](), torch.zeros_like(bias)
         by_weight: Tensor | None = None
@@ -71,10 +71,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             errors[len(wanted) :] = 0
             blocks = (part.split(block), wanted.unsqueeze(1).split(block), errors.split(block))
             for rows, target, error in zip(*blocks, strict=True):
-                torch.addmm(offsets, rows, matrix.t(), out=products[: len(rows)])
-                now = logits[: len(target)]
-                if not exact:
-                    now.copy_(products[: len(target)])
+                now = to_logits(rows)[: len(target)].to(bias.dtype)
                 at_targets.append(now.gather(1, target))
                 normaliser, now = _normalised(now)
                 normalisers.append(normaliser)
