@@ -162,17 +162,6 @@ class Nmt(System):
         return recurrent_multiplications(task, fed=0, readout=EMBEDDING)
 
 
-class NmtWithFeeding(Nmt):
-    """This project with its peers' network: the readout is fed to the next step, without which a
-    decoder of one layer does not know what it has looked at."""
-
-    network = MappingProxyType({**Nmt.network, "model.input_feeding": True})
-
-    def __init__(self) -> None:
-        super().__init__("bf16")
-        self.name = "nmt with input feeding"
-
-
 class NmtByDefault(Nmt):
     """This project as it comes: the network that it chooses for the corpus, two decoder layers."""
 

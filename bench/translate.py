@@ -5,10 +5,10 @@
         --test test.de test.en --work DIR --json speeds.json"
 
 `nmt` in fp32, bf16 and int8, OpenNMT-py and JoeyNMT translate with recurrent models of the same
-sizes, all with input feeding, CTranslate2 in int8 with a small Transformer of OpenNMT-py's; `nmt by
-default` is the network and the precision that one gets without asking. All were trained on the same
-corpus, cut into the same subwords (bench/work.py). Models that are not in `--work` yet are trained
-first, which takes hours; a training that was stopped goes on.
+sizes, `nmt` without the input feeding that its peers have; CTranslate2 in int8 with a small
+Transformer of OpenNMT-py's. `nmt by default` is the network and the precision that one gets without
+asking. All were trained on the same corpus, cut into the same subwords (bench/work.py). Models that
+are not in `--work` yet are trained first, which takes hours; a training that was stopped goes on.
 
 In every round each translates in turn, with a beam of five and greedily, on the same number of
 threads (bench/translators.py has the commands); the figures are medians over the rounds.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from others import Environment, JoeyNMT, OpenNMT, Package, Peer, Transformer, written
-from systems import HERE, Checkpoint, Nmt, NmtByDefault, NmtWithFeeding, System
+from systems import HERE, Checkpoint, Nmt, NmtByDefault, System
 
 OPENNMT_BATCH = 64  # sentences
 
@@ -134,7 +134,7 @@ class CTranslate2Translator(Translator):
 def everyone(peers: Path) -> dict[str, Translator]:
     """All of them, by the names that a command line has for them."""
     same_sizes = {
-        f"nmt-{kind}": NmtTranslator(f"nmt {kind}", NmtWithFeeding(), kind)
+        f"nmt-{kind}": NmtTranslator(f"nmt {kind}", Nmt("bf16"), kind)
         for kind in ("fp32", "bf16", "int8")
     }
     return {
