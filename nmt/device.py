@@ -90,8 +90,9 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any
 def linear(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
     """x [N, I] ↦ x · weightᵀ + bias, [N, O], for several x without a gradient: on a CPU the weights
     are packed for oneDNN first, where it has kernels for their type."""
-    types = [torch.float32, torch.bfloat16] if has_bfloat16_kernels() else [torch.float32]
-    if not (weight.is_cpu and torch.backends.mkldnn.is_available() and weight.dtype in types):
+    in_float32 = weight.dtype == torch.float32 and torch.backends.mkldnn.is_available()
+    in_bfloat16 = weight.dtype == torch.bfloat16 and has_bfloat16_kernels()
+    if not (weight.is_cpu and (in_float32 or in_bfloat16)):
         return lambda x: nn.functional.linear(x, weight, bias)
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
     product = torch.ops.mkldnn._linear_pointwise
@@ -100,8 +101,10 @@ def linear(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
 
 @cache
 def has_bfloat16_kernels() -> bool:
-    """Whether oneDNN has them for this CPU."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    """Whether torch has oneDNN, and that has them for this CPU."""
+    return torch.backends.mkldnn.is_available() and bool(
+        torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
 
 
 def machine() -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from nmt import loss as module
+from nmt.device import has_bfloat16_kernels
 from nmt.loss import cross_entropy
 
 
@@ -56,6 +57,25 @@ def test_so_they_are_in_blocks_of_the_real_size(count: int, kind: torch.dtype) -
         for rows in (slice(0, 200), slice(200, None)):
             off = (mine[rows].double() - exact[rows]).norm()
             assert off <= near * exact[rows].norm()
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_torch_without_onednn_finds_the_same(
+    kind: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    readout, weight = torch.randn(40, 16).tanh().to(kind), torch.randn(300, 16) * 0.5
+    layer = weight.requires_grad_(), torch.zeros(300, requires_grad=True)
+    targets = torch.randint(0, 300, (40,))
+    packed = cross_entropy(readout, *layer, targets, 0.1).smoothed
+    has_bfloat16_kernels.cache_clear()
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    monkeypatch.setattr(torch.ops, "mkldnn", None)
+    try:
+        plain = cross_entropy(readout, *layer, targets, 0.1).smoothed
+    finally:
+        has_bfloat16_kernels.cache_clear()
+    assert float(plain.detach()) == pytest.approx(float(packed.detach()), rel=1e-5)
 
 
 def test_gradients_of_many_chunks_are_not_all_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from nmt.batches import Batch
 from nmt.checkpoint import load, read_tensors
 from nmt.corpus import open_corpus
-from nmt.device import Device
+from nmt.device import Device, has_bfloat16_kernels
 from nmt.errors import NmtError, RunError, TrainingError
 from nmt.events import Finished, Incident, Stepped, Validated
 from nmt.search import SearchOptions
@@ -540,7 +540,7 @@ def test_the_average_is_what_is_kept(toy: Files, tmp_path: Path, device: Device)
 
 
 def test_bf16_learns_too(toy: Files, tmp_path: Path) -> None:
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if not has_bfloat16_kernels():
         pytest.skip("this CPU has no bfloat16 kernels")
     training = make_training(
         tmp_path, toy["train"], toy["valid"], train__precision="bf16", train__max_steps=80
