@@ -7,9 +7,9 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -558,11 +558,19 @@ def test_a_signal_while_translating_is_quiet(run: Path) -> None:
         process.stdin.flush()
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + 30
-        while process.poll() is None and time.monotonic() < deadline:
-            process.wait(timeout=30)
-        assert process.returncode == 143
+        assert process.wait(timeout=30) == 143
         assert process.stderr and process.stderr.read() == b""
+
+
+def test_without_unix_sockets_nothing_stays_warm(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(socket, "AF_UNIX", raising=False)
+    plain = nmt("translate", run, stdin=b"ba ce\n")
+    warmed = nmt("translate", run, "--keep-warm", "60s", stdin=b"ba ce\n")
+    assert (warmed.code, warmed.out) == (0, plain.out)
+    assert len(plain.lines) == 1
+    assert "no warm process can be kept here" in warmed.err
 
 
 def test_sampling_is_seeded(run: Path) -> None:
