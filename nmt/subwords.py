@@ -11,7 +11,7 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -43,10 +43,7 @@ class Subwords:
             raise RuntimeError("it is empty")
         self.proto = proto
         self._processor = spm.SentencePieceProcessor(model_proto=proto)
-        self._scores = {
-            self._processor.id_to_piece(i): self._processor.get_score(i)
-            for i in range(SPECIALS, len(self))
-        }
+        self._pieces: list[str] = self._processor.id_to_piece(list(range(len(self))))
         # A BPE model scores its pieces by rank (0, -1, -2, …), a unigram model by log-probability.
         first = range(SPECIALS, min(SPECIALS + 3, len(self)))
         self._is_bpe = all(self._processor.get_score(i) == -float(n) for n, i in enumerate(first))
@@ -54,6 +51,12 @@ class Subwords:
 
     def __len__(self) -> int:
         return int(self._processor.vocab_size())
+
+    @cached_property
+    def _scores(self) -> dict[str, float]:
+        """Of the pieces that a text may be made of."""
+        ids = range(SPECIALS, len(self))
+        return {self._pieces[i]: self._processor.get_score(i) for i in ids}
 
     def __reduce__(self) -> tuple[type[Subwords], tuple[bytes]]:
         return Subwords, (self.proto,)
@@ -130,11 +133,11 @@ class Subwords:
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The subwords themselves."""
-        return [self._processor.id_to_piece(int(i)) for i in ids]
+        return [self._pieces[i] for i in ids]
 
     def starts_word(self, piece_id: int) -> bool:
         """Whether this subword begins a whitespace word."""
-        return bool(self._processor.id_to_piece(piece_id).startswith(MARK))
+        return self._pieces[piece_id].startswith(MARK)
 
 
 def text_of(pieces: Iterable[str]) -> str:
