@@ -169,7 +169,7 @@ class Transformer(OpenNMT):
     """OpenNMT-py's small Transformer: what one would choose where the speed of training is no
     matter."""
 
-    name, entry, enough = "Transformer", "opennmt", 6_000
+    name, entry, enough = "Transformer", "opennmt", 2_500
     network = MappingProxyType(
         {
             "encoder_type": "transformer",
@@ -181,6 +181,7 @@ class Transformer(OpenNMT):
             "transformer_ff": 2 * EMBEDDING,
             "position_encoding": True,
             "self_attn_type": "scaled-dot",  # the only kind that CTranslate2 can convert
+            "dropout": [0.1],
             "attention_dropout": [0.1],
             "share_embeddings": True,
             "share_decoder_embeddings": True,
@@ -188,8 +189,8 @@ class Transformer(OpenNMT):
             "param_init_glorot": True,
             "adam_beta2": 0.998,
             "decay_method": "noam",
-            "warmup_steps": 800,
-            "learning_rate": 0.8,
+            "warmup_steps": 500,
+            "learning_rate": 0.25,
             "max_grad_norm": 0.0,
             "normalization": "tokens",
             "average_decay": 0.001,
