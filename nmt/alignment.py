@@ -7,7 +7,7 @@ out, and where a word belongs that the vocabulary cannot spell.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -24,6 +24,7 @@ class Attention:
     """Where the translation of a line, or of a part of a long one, looked."""
 
     source: tuple[str, ...]  # [S] subwords as the line has them
+    words: tuple[int, ...]  # [S] the whitespace word of the line that each stands in
     target: tuple[str, ...]  # [T]
     weights: np.ndarray  # [T + 1, S + 1] each row a distribution; EOS is the last on either side
 
@@ -46,11 +47,11 @@ def subword_links(parts: Iterable[Attention]) -> Links:
 
 def word_links(parts: Iterable[Attention]) -> Links:
     """Which whitespace words of a line are linked by any of their subwords."""
-    links, source, target = set[tuple[int, int]](), 0, 0
+    links, target = set[tuple[int, int]](), 0
     for part in parts:
-        ours, theirs = _numbers(part.source, source), _numbers(part.target, target)
-        links |= {(ours[at], theirs[number]) for number, at in enumerate(map(int, part.best))}
-        source, target = max(ours, default=source - 1) + 1, max(theirs, default=target - 1) + 1
+        theirs = _numbers(part.target, target)
+        links |= {(part.words[at], theirs[number]) for number, at in enumerate(map(int, part.best))}
+        target = max(theirs, default=target - 1) + 1
     return tuple(sorted(links))
 
 
@@ -61,7 +62,7 @@ def coverage(parts: Sequence[Attention]) -> float:
 
 
 def _numbers(pieces: Sequence[str], first: int) -> list[int]:
-    """The number of each subword's whitespace word, counted from `first`.
+    """The number of each subword's whitespace word in a translation, counted from `first`.
 
     A word's mark alone, with no letter before the next mark, is no word: it goes with the one
     before it.
@@ -220,4 +221,4 @@ def _rebuilt(
             entries += [((number, 0), attention.target[at], attention.weights[at]) for at in atom]
     entries.sort(key=lambda entry: entry[0])
     rows = np.stack([*(row for _, _, row in entries), attention.weights[-1]])
-    return Attention(attention.source, tuple(piece for _, piece, _ in entries), rows)
+    return replace(attention, target=tuple(piece for _, piece, _ in entries), weights=rows)

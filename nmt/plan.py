@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from typing import TypeVar
 
 import torch
 
@@ -21,6 +22,8 @@ from nmt.subwords import Ids, Subwords, Vocabulary, text_of
 from nmt.terms import Terminology, without_repeats
 
 _ENDS = (".", "!", "?", "。", "！", "？", "।", "؟", ";", ":")  # noqa: RUF001
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -153,10 +156,10 @@ def texts_of(line: str, sources: Sequence[Ids], subwords: Subwords) -> list[str]
     """What each piece of a line says."""
     if len(sources) == 1:
         return [line]
-    return [text_of(part) for part in surfaces_of(line, sources, subwords)]
+    return [text_of(part) for part in by_source(subwords.surfaces(line), sources)]
 
 
-def surfaces_of(line: str, sources: Sequence[Ids], subwords: Subwords) -> list[tuple[str, ...]]:
-    """Each part's subwords as the line has them, what the vocabulary does not know included."""
-    pieces = iter(subwords.surfaces(line))
-    return [tuple(islice(pieces, len(ids))) for ids in sources]
+def by_source(each: Sequence[T], sources: Sequence[Ids]) -> list[tuple[T, ...]]:
+    """What there is for each subword of a line, by the parts that it is translated in."""
+    following = iter(each)
+    return [tuple(islice(following, len(ids))) for ids in sources]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import math
 import random
+import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -124,6 +126,17 @@ class Subwords:
         pieces: list[str] = self._processor.encode(line, out_type=str)
         return pieces
 
+    def in_words(self, line: str) -> list[tuple[str, int]]:
+        """The surfaces, each with the number, from 0, of the line's whitespace word that it stands
+        in; a mark alone goes with the word before it."""
+        starts, found = [word.start() for word in re.finditer(r"\S+", line)], []
+        spelled, word = self._processor.encode(line, return_type="offset_mapping"), 0
+        for piece, span in zip(spelled["pieces"], spelled["offsets"], strict=True):
+            if piece.strip(MARK):
+                word = max(0, bisect_right(starts, _said_at(line, *span)) - 1)
+            found.append((piece, word))
+        return found
+
     def writes_like(self, other: Subwords) -> bool:
         """Whether the same ids say the same in both."""
         every = range(len(self))
@@ -138,6 +151,14 @@ class Subwords:
     def starts_word(self, piece_id: int) -> bool:
         """Whether this subword begins a whitespace word."""
         return self._pieces[piece_id].startswith(MARK)
+
+
+def _said_at(line: str, begin: int, end: int) -> int:
+    """Where in a line a subword says something, by the span that SentencePiece gives it: what is
+    left out before it is in the span too, and of what one character becomes only the end."""
+    seen = [at for at in range(begin, end) if not line[at].isspace()]
+    said = [at for at in seen if line[at].isprintable()] or seen or [min(end, len(line) - 1)]
+    return said[-1]
 
 
 def text_of(pieces: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from nmt.engine import Engine
 from nmt.ensemble import Ensemble
 from nmt.mbr import ranked
 from nmt.metrics import Metric
-from nmt.plan import Piece, Plan, Planner, surfaces_of, texts_of
+from nmt.plan import Piece, Plan, Planner, by_source, texts_of
 from nmt.search import Hypothesis, SearchOptions
 from nmt.subwords import UNK, Ids, Subwords, Vocabulary, text_of
 from nmt.terms import Terminology
@@ -168,15 +168,17 @@ def _join(
     if not parts:
         return Translation(plan.line, (Candidate(plan.prefix, 0.0, 0.0),), plan.unmet)
     sources = [piece.source for piece in plan.pieces]
-    spelled = surfaces_of(plan.line, sources, vocabulary.source) if options.attention else []
+    looked_at = (
+        by_source(vocabulary.source.in_words(plan.line), sources) if options.attention else []
+    )
     limits = [options.longest(len(ids) + 1) for ids in sources]
     subwords = sum(map(len, sources))
     joined = []
     for rank in range(min(map(len, parts))):
         chosen = [part[rank] for part in parts]
         attention = tuple(
-            _attention(ids, pieces, hypothesis, vocabulary, options)
-            for ids, pieces, hypothesis in zip(sources, spelled, chosen, strict=False)
+            _attention(ids, part, hypothesis, vocabulary, options)
+            for ids, part, hypothesis in zip(sources, looked_at, chosen, strict=False)
             if hypothesis.attention is not None
         )
         if attention and options.unknown:
@@ -208,14 +210,15 @@ def _text(piece: Piece, found: Hypothesis, subwords: Subwords) -> str:
 
 def _attention(
     ids: Ids,
-    pieces: tuple[str, ...],
+    part: tuple[tuple[str, int], ...],
     hypothesis: Hypothesis,
     vocabulary: Vocabulary,
     options: SearchOptions,
 ) -> Attention:
     assert hypothesis.attention is not None
     target = tuple(vocabulary.target.pieces(hypothesis.ids))
-    attention = Attention(pieces, target, hypothesis.attention)
+    pieces, words = zip(*part, strict=True)
+    attention = Attention(pieces, words, target, hypothesis.attention)
     if not options.unknown:
         return attention
     unknown, produced = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +23,18 @@ from nmt.subwords import UNK, text_of
 from nmt.translate import Translator
 
 
-def looking(source: str, target: str, best: Sequence[int]) -> Attention:
+def looking(source: str, target: str, best: Sequence[int], first: int = 0) -> Attention:
     """Attention whose rows are on one source subword each, the last on EOS."""
-    pieces = tuple(source.split()), tuple(target.split())
-    weights = np.zeros((len(pieces[1]) + 1, len(pieces[0]) + 1), np.float32)
+    ours, theirs = tuple(source.split()), tuple(target.split())
+    words = tuple(accumulate((piece.startswith("▁") for piece in ours[1:]), initial=first))
+    weights = np.zeros((len(theirs) + 1, len(ours) + 1), np.float32)
     weights[range(len(best)), list(best)] = 1.0
     weights[-1, -1] = 1.0
-    return Attention(*pieces, weights)
+    return Attention(ours, words, theirs, weights)
 
 
 def test_links_of_parts_go_on_counting() -> None:
-    parts = [looking("▁a b ▁c", "▁x ▁y z", [0, 2, 1]), looking("▁d ▁ e", "▁w", [2])]
+    parts = [looking("▁a b ▁c", "▁x ▁y z", [0, 2, 1]), looking("▁d ▁ e", "▁w", [2], first=2)]
     assert subword_links(parts) == ((0, 0), (2, 1), (1, 2), (5, 3))
     assert word_links(parts) == ((0, 0), (0, 1), (1, 1), (3, 2))
 

@@ -16,7 +16,7 @@ def part(source: str, target: str) -> Attention:
     ours, theirs = tuple(source.split()), tuple(target.split())
     weights = np.eye(len(theirs) + 1, len(ours) + 1)
     weights[-1] = np.eye(len(ours) + 1)[-1]
-    return Attention(ours, theirs, weights)
+    return Attention(ours, (0,) * len(ours), theirs, weights)
 
 
 PARTS = [part("▁Ein ▁M ädchen ▁", "▁A ▁girl"), part("▁東京 ▁كتاب ▁$x$ \a", "▁ <&> ▁x")]

@@ -86,6 +86,29 @@ def test_surfaces_are_the_subwords_with_the_unknown_spelled() -> None:
         assert subwords.decode(ids) == subwords._processor.decode(ids)
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("  ba   ce", ["ba", "ce"]),
+        ("ba \u00b4ce di", ["ba", " \u0301ce", "di"]),  # becomes a space and an accent
+        ("ba\u200bce di", ["ba ce", "di"]),  # becomes a space
+        ("ba \u200e ce \x01", ["ba", "", "ce"]),  # left out
+        ("\x01 ba", ["", "ba"]),
+        ("ba\u00a0ce", ["ba", "ce"]),
+        ("ba \u00bd ce", ["ba", "1\u20442", "ce"]),  # becomes three characters
+        ("ba \u2026", ["ba", "..."]),
+    ],
+)
+def test_words_are_counted_in_the_line_as_it_is(line: str, expected: list[str]) -> None:
+    subwords = Vocabulary.learn(LINES, LINES, DataSettings(vocab_size=40)).source
+    found = subwords.in_words(line)
+    assert [piece for piece, _ in found] == subwords.surfaces(line)
+    words = [""] * len(line.split())
+    for piece, number in found:
+        words[number] += piece
+    assert [text_of([word]) for word in words[: len(expected)]] == [w.strip() for w in expected]
+
+
 def test_decoded_text_is_one_line() -> None:
     strange = [f"{line}\n{line}" for line in LINES]
     settings = DataSettings(vocab_size=60, normalization="identity")
