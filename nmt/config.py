@@ -123,7 +123,7 @@ class TranslateSettings:
     length_penalty: Strength = 1.0  # a hypothesis is ranked by log-probability / norm^this
     word_reward: Weight = 0.0  # ... plus this for each subword
     coverage_penalty: Weight = 0.0  # ... plus this times log of what attention gave each source one
-    min_length: Length = 0  # shortest output, in subwords
+    min_length: Length = 0  # shortest output, in subwords, as far as the longest allows
     min_ratio: Ratio = 0.0  # ... as a multiple of the source; the longer of the two holds
     max_length: Length = 0  # longest output, in subwords; 0: no such limit
     max_ratio: RatioAbove = 2.0  # ... as a multiple of the source; the shorter of the two holds

@@ -7,7 +7,7 @@ who has a warm process do the work is refused without loading either.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +95,12 @@ class Request:
 
 def runs_of(text: str) -> list[Path]:
     """`RUN`, or `RUN1,RUN2,…`; a folder whose own name has a comma is one run."""
-    return [Path(text)] if Path(text).exists() else [Path(name) for name in text.split(",")]
+    names = [text] if text and Path(text).exists() else text.split(",")
+    if not all(names):
+        raise SettingsError(
+            f"'{text}' leaves out the name of a run", "give RUN, or RUN1,RUN2 with nothing between"
+        )
+    return [Path(name) for name in names]
 
 
 def check(request: Request) -> None:
@@ -165,14 +170,15 @@ def load_runs(
     Raises:
         NmtError: a run cannot be read, or has learned something else.
     """
-    from nmt.checkpoint import load
+    from nmt.checkpoint import Run, load
     from nmt.device import open_device
 
     place = open_device(request.device, request.threads).torch
     runs = []
     for run in request.runs:
         read = partial(load, run, place)
-        runs.append(read() if models is None else models.recall(run, read))
+        found = read() if models is None else models.recall(run, read)
+        runs.append(replace(found, run=Run(run)))  # as it is called here and now
         refuse_other_task(runs[-1], task or runs[0].task)
     return runs
 

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from nmt.alignment import coverage, subword_links, word_links
@@ -152,8 +153,9 @@ def _candidates_in(line: str, file: Path, number: int) -> Iterator[Pair]:
         record = json.loads(line)
         texts = [each["translation"] for each in record.get("candidates", [record])]
         pairs = [Pair(record["source"], text) for text in texts]
-        if not all(isinstance(text, str) for pair in pairs for text in pair):
+        if not pairs or not all(isinstance(text, str) for pair in pairs for text in pair):
             raise TypeError
+        "".join(chain.from_iterable(pairs)).encode()  # half of a surrogate pair is no text
     except (ValueError, LookupError, TypeError, AttributeError):
         raise CorpusError(
             "is nothing that nmt translate --format jsonl wrote",

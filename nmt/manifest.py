@@ -71,7 +71,10 @@ class Manifest:
         try:
             values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise RunError(f"{folder}: not a prepared corpus (no {MANIFEST})") from None
+            raise RunError(
+                f"{folder}: not a prepared corpus, nor all of a run (no {MANIFEST})",
+                "nmt prepare and nmt train write one",
+            ) from None
         except (OSError, ValueError) as error:
             raise RunError(f"{folder / MANIFEST}: cannot be read: {error}") from None
         made = values if isinstance(values, dict) else {}

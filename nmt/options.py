@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,12 @@ def _seconds(text: str) -> float:
     return 0.0 if text.strip() == "0" else seconds_from(text)
 
 
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter("must be a finite number")
+    return value
+
+
 # --- of every command ---------------------------------------------------------------------------
 
 Version = Annotated[bool, typer.Option("--version", help="Print the version.")]
@@ -37,7 +44,7 @@ Quiet = Annotated[
 ]
 Debug = Annotated[bool, typer.Option(callback=_set_debug, help="Show tracebacks.")]
 Device = Annotated[choices.DeviceName, typer.Option(help="Where to compute.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1_024, help="CPU threads.")]
 Task = Annotated[
     choices.Task | None,
     typer.Option(
@@ -142,6 +149,7 @@ LengthPenalty = Annotated[
     typer.Option(
         min=0,
         max=10,
+        callback=_finite,
         help="More for longer translations; 1 ranks by the mean log-probability of a subword.",
     ),
 ]
@@ -173,14 +181,20 @@ Ensemble = Annotated[
 ]
 Sample = Annotated[bool, typer.Option("--sample", help="Draw from the model instead of searching.")]
 Temperature = Annotated[
-    float | None, typer.Option(min=0.01, help="Of drawing: below 1 is more cautious.")
+    float | None,
+    typer.Option(min=0.01, callback=_finite, help="Of drawing: below 1 is more cautious."),
 ]
 TopK = Annotated[
     int | None, typer.Option(min=1, help="Of drawing: only the likeliest so many subwords.")
 ]
 TopP = Annotated[
     float | None,
-    typer.Option(min=0.01, max=1.0, help="Of drawing: only the likeliest that make up this."),
+    typer.Option(
+        min=0.01,
+        max=1.0,
+        callback=_finite,
+        help="Of drawing: only the likeliest that make up this.",
+    ),
 ]
 DrawingSeed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Of drawing: another seed, other draws.")
@@ -260,7 +274,11 @@ ReplaceUnknown = Annotated[
 ]
 FlagBelow = Annotated[
     float | None,
-    typer.Option(metavar="SCORE", help="Mark what scores below; tsv gets a column of marks."),
+    typer.Option(
+        metavar="SCORE",
+        callback=_finite,
+        help="Mark what scores below; tsv gets a column of marks.",
+    ),
 ]
 
 # --- scoring and tuning -------------------------------------------------------------------------

@@ -217,10 +217,7 @@ def search(
     while len(beams.sentences):
         beams.advance(model.step(beams.tokens, beams.state, beams.memory, beams.grid))
     finished = beams.finished()
-    if not all(finished):
-        raise NmtError(
-            "the model's scores are not numbers", "its weights are damaged; use another run"
-        )
+    _refuse_nan(not all(finished))
     return finished
 
 
@@ -241,7 +238,9 @@ def sample(
     draws = _Draws(model.start(memory), memory, options, fewest, guides, noise)
     while len(draws.sentences):
         draws.advance(model.step(draws.tokens, draws.state, draws.memory, draws.grid))
-    return draws.finished()
+    finished = draws.finished()
+    _refuse_nan(any(math.isnan(each.log_probability) for found in finished for each in found))
+    return finished
 
 
 @torch.inference_mode()
@@ -267,6 +266,7 @@ def force(
             watched.append(step.attention)
         before, state = following, step.state
     every = torch.stack(log_probabilities, dim=1)
+    _refuse_nan(bool(every.isnan().any()))
     attention = torch.stack(watched, dim=1) if watched else None
     return [
         _hypothesis(
@@ -278,6 +278,13 @@ def force(
         )
         for row, ids in enumerate(targets)
     ]
+
+
+def _refuse_nan(found: bool) -> None:
+    if found:
+        raise NmtError(
+            "the model's scores are not numbers", "its weights are damaged; use another run"
+        )
 
 
 def _hypothesis(

@@ -54,7 +54,9 @@ def reading(file: Path | None) -> Iterator[Readable]:
         with file.open("rb", buffering=0) as source:
             yield source
     except (FileNotFoundError, PermissionError) as error:
-        raise CorpusError(f"cannot be read: {error.strerror}", path=file) from None
+        raise CorpusError(
+            f"cannot be read: {error.strerror}", "name a file of lines, or - for stdin", path=file
+        ) from None
 
 
 @contextmanager

@@ -173,6 +173,7 @@ def score(
     output: options.Output = None,
     format: options.ScoreFormat = "text",
     tokens: options.Tokens = False,
+    ensemble: options.Ensemble = None,
     length_penalty: options.LengthPenalty = None,
     assignments: options.SearchAssignments = None,
     precision: options.ScorePrecision = "auto",
@@ -194,6 +195,7 @@ def score(
     sources = Path(corpus[0]) if corpus else None
     request = decoding.Request(
         runs=decoding.runs_of(run),
+        mean=ensemble,
         precision=precision,
         device=device,
         threads=threads,

@@ -29,11 +29,13 @@ from nmt.checkpoint import (
     write_config,
     write_tensors,
 )
+from nmt.decoding import Request, load_runs
 from nmt.files import locked
 from nmt.inference import precision_for
 from nmt.search import SearchOptions
 from nmt.subwords import Vocabulary
 from nmt.translate import Translator
+from nmt.warm import ModelCache
 
 Files = dict[str, tuple[Path, Path]]
 
@@ -499,6 +501,41 @@ def test_training_into_a_folder_that_is_taken(run: Path, toy: Files, tmp_path: P
     assert nmt(*train_quickly(tmp_path / "copy", [*toy["train"]], "--fresh")).code == 0
 
 
+@pytest.mark.parametrize("name", ["", ",", "a,", ",a"])
+def test_a_run_without_a_name(name: str) -> None:
+    assert f"'{name}' leaves out the name" in fails("translate", name)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--sample", "--temperature=inf"),
+        ("--sample", "--temperature=nan"),
+        ("--sample", "--top-p=nan"),
+        ("--length-penalty=nan",),
+        ("--format=tsv", "--flag-below=nan"),
+        ("--threads=100000",),
+    ],
+)
+def test_numbers_that_are_none(run: Path, words: tuple[str, ...]) -> None:
+    result = nmt("translate", run, *words, stdin=b"ba\n")
+    assert (result.code, result.out) == (2, b"")
+    assert words[-1].partition("=")[0] in result.err
+
+
+def test_damaged_weights_are_found_out_by_whoever_uses_them(
+    run: Path, toy: Files, tmp_path: Path
+) -> None:
+    shutil.copytree(run, tmp_path / "bad")
+    weights = tmp_path / "bad" / "model.safetensors"
+    tensors, about = read_tensors(weights)
+    write_tensors(weights, {name: x * torch.nan for name, x in tensors.items()}, about)
+    for words in (("translate", "--beam=2"), ("translate", "--sample"), ("score", *toy["valid"])):
+        command, *more = words
+        said = fails(command, tmp_path / "bad", *more, stdin=b"ba ce\n")
+        assert "scores are not numbers" in said
+
+
 def test_more_candidates_than_beams(run: Path) -> None:
     assert "--beam 9" in fails("translate", run, "--n-best=9")
 
@@ -789,6 +826,12 @@ def test_candidates_that_cannot_be_scored(run: Path, tmp_path: Path) -> None:
     assert "does not hold its sources" in fails("score", run, "--n-best", table)
     rows.write_text('{"source": "ba", "translation": "ba"}\n{"source": 3}\n')
     assert "n.jsonl:2: is nothing that nmt translate" in fails("score", run, "--n-best", rows)
+    for unfit in (
+        '{"source": "ba", "candidates": []}',
+        '{"source": "ba", "translation": "\\ud800"}',
+    ):
+        rows.write_text(f"{unfit}\n")
+        assert "n.jsonl:1: is nothing" in fails("score", run, "--n-best", rows)
     assert "holds its sources itself" in fails("score", run, source, "--n-best", rows)
     assert "one file of sources" in fails("score", run, source, source, "--n-best", table)
     assert "CORPUS" in fails("score", run, code=2)
@@ -816,6 +859,37 @@ def test_several_runs_decide_together(run: Path, tmp_path: Path) -> None:
     assert "there is one" in fails("translate", run, "--ensemble=logits", stdin=b"ba\n")
     shutil.copyfile(run / "config.toml", tmp_path / "copy" / "subwords.model")
     assert "copy" in fails("translate", f"{run},{tmp_path / 'copy'}", stdin=b"ba\n")
+
+
+def test_several_runs_score_as_they_search(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    weights = tmp_path / "copy" / "model.safetensors"
+    tensors, about = read_tensors(weights)
+    write_tensors(weights, {name: 0.7 * x for name, x in tensors.items()}, about)
+    runs, found = f"{run},{tmp_path / 'copy'}", tmp_path / "found.jsonl"
+    words = ("--ensemble=logits", "--precision=fp32")
+    translated = nmt("translate", runs, *words, "--format=jsonl", stdin=b"ba ce\ndi fo\n")
+    found.write_bytes(translated.out)
+    said = [json.loads(line)["log_probability"] for line in translated.lines]
+    scored, otherwise = (
+        nmt("score", runs, *more, "--precision=fp32", "--n-best", found).lines
+        for more in (("--ensemble=logits",), ())
+    )
+    assert [float(line) for line in scored] == pytest.approx(said, abs=1e-3)
+    assert scored != otherwise
+
+
+def test_a_model_from_memory_has_the_name_that_it_is_called_by(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What else lies in its folder is read by that name, in whoever's folder the caller stands."""
+    models, kept = ModelCache(), set[int]()
+    for folder, name in ((run.parent, Path(run.name)), (run, Path())):
+        monkeypatch.chdir(folder)
+        (found,) = load_runs(Request(runs=[name], device="cpu"), models)
+        assert found.run.path == name
+        kept.add(id(found.model))
+    assert len(kept) == 1
 
 
 # --- what must never be lost ----------------------------------------------------------------------
