@@ -8,6 +8,10 @@ In a corpus of millions neighbours stay together in runs, and it is these that c
 a pool of them is read from few places, its pairs come from all over the corpus, and the order takes
 no memory to speak of.
 
+Where that is asked for, some pairs are put behind others and learned as one, so that a line of
+several sentences does not come as a surprise (Kondo et al. 2021, "Sentence Concatenation Approach
+to Data Augmentation for Neural Machine Translation").
+
 Few shapes matter because a CPU's kernels are built anew for each: lengths are rounded up to steps,
 and the number of rows to multiples of eight.
 
@@ -21,7 +25,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -44,6 +48,7 @@ _RUN = 256  # neighbours that stay together in larger corpora
 _ERA = 16  # pools in which few segmentations of a word are drawn
 _SLICE = 4_096  # pairs read from the table at once
 _SOURCE_TOKENS = 4  # source subwords a batch may have for each target one of its budget
+_MORE = 0.5  # chance that yet another pair follows where one was put behind another
 _PREFETCHED = 8  # batches made ahead of the training
 
 
@@ -66,7 +71,7 @@ class Batch:
     target_out: Tensor  # [B, T]
     predicted: Tensor  # [tokens] where `target_out`, flattened, is no padding
     tokens: int  # target subwords that are no padding, EOS included
-    rows: np.ndarray  # [B] row numbers in the table
+    rows: Sequence[tuple[int, ...]]  # [B] which of the table each is made of
     next: Position  # where the data goes on after this batch
     epochs: float  # epochs done after this batch, fractions included
 
@@ -83,6 +88,19 @@ class Batch:
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         names = ("source", "source_lengths", "target_in", "target_out", "predicted")
         return Batch(**{**self.__dict__, **{name: change(getattr(self, name)) for name in names}})
+
+
+class _Example(NamedTuple):
+    """What is learned as one: a pair, or several."""
+
+    source: np.ndarray
+    target: np.ndarray
+    rows: tuple[int, ...]  # of the table
+
+    def before(self, other: _Example) -> _Example:
+        """The two as one."""
+        source, target = (np.concatenate(sides) for sides in zip(self[:2], other[:2], strict=True))
+        return _Example(source, target, self.rows + other.rows)
 
 
 @dataclass(frozen=True)
@@ -107,6 +125,8 @@ class Batches:
     batch_tokens: int
     seed: int
     subword_dropout: float = 0.0
+    concatenated: float = 0.0  # chance that a pair gets another one behind it
+    longest: int = 128  # subwords of what is put together, on either side
     pinned: bool = False  # for a GPU
 
     def start_at(self, position: Position) -> Generator[Batch, None, None]:
@@ -124,7 +144,7 @@ class Batches:
             ahead, reading = list[PairOfIds](), self._read(following)
             for batch in self._cut(pool, read, first):
                 yield batch
-                ahead += islice(reading, len(batch.rows))
+                ahead += islice(reading, sum(map(len, batch.rows)))
             pool, first, read = following, 0, ahead
 
     def _pools(self, position: Position) -> Iterator[_Pool]:
@@ -168,18 +188,32 @@ class Batches:
         sampled = subwords.sample(lines, self.subword_dropout, seed, pool.era)
         return (np.array(ids, np.uint16) for ids in sampled)
 
+    def _examples(self, pool: _Pool, read: Sequence[PairOfIds]) -> list[_Example]:
+        """A pool's pairs, by themselves or behind one another."""
+        draws = pool.generator.random(len(read)) if self.concatenated else np.ones(len(read))
+        made = list[_Example]()
+        for pair, row, draw in zip(read, pool.rows.tolist(), draws, strict=True):
+            example = _Example(*pair, (row,))
+            if made and draw < (_MORE if len(made[-1].rows) > 1 else self.concatenated):
+                both = made[-1].before(example)
+                if max(len(both.source), len(both.target)) <= self.longest:
+                    made[-1] = both
+                    continue
+            made.append(example)
+        return made
+
     def _cut(self, pool: _Pool, read: Sequence[PairOfIds], first: int) -> Iterator[Batch]:
         """A pool's batches, from its `first` on."""
-        sources, targets = zip(*read, strict=True)
+        sources, targets, rows = zip(*self._examples(pool, read), strict=True)
         groups = _groups(_lengths(sources), _lengths(targets), self.batch_tokens, pool.generator)
         groups = [groups[i] for i in pool.generator.permutation(len(groups))]
-        behind = pool.before + np.cumsum([len(group) for group in groups])
+        behind = pool.before + np.cumsum([sum(len(rows[i]) for i in group) for group in groups])
         for number in range(first, len(groups)):
             last = number + 1 == len(groups)
             yield make_batch(
                 [sources[i] for i in groups[number]],
                 [targets[i] for i in groups[number]],
-                pool.rows[groups[number]],
+                [rows[i] for i in groups[number]],
                 pool.next if last else replace(pool.at, batch=number + 1),
                 pool.at.epoch + float(behind[number] / len(self.table)),
             )
@@ -190,17 +224,22 @@ def grouped(
 ) -> Iterator[Batch]:
     """Every pair once, grouped by length and without noise: for validation."""
     for group in _groups(_lengths(sources), _lengths(targets), batch_tokens, None):
-        yield make_batch([sources[i] for i in group], [targets[i] for i in group], group)
+        rows = [(int(row),) for row in group]
+        yield make_batch([sources[i] for i in group], [targets[i] for i in group], rows)
 
 
 def make_batch(
     sources: Sequence[IdsLike],
     targets: Sequence[IdsLike],
-    rows: np.ndarray,
+    rows: Sequence[tuple[int, ...]] = (),
     following: Position = Position(),
     epochs: float = 0.0,
 ) -> Batch:
-    """Pad pairs of ids (without BOS and EOS) into one batch."""
+    """Pad pairs of ids (without BOS and EOS) into one batch.
+
+    Args:
+        rows: of the table, that each pair is made of; by default they are numbered.
+    """
     target_ids = [np.asarray(ids, dtype=np.int64) for ids in targets]
     width = rounded(max(map(len, target_ids)) + 1)
     target_in = np.full((len(target_ids), width), PAD, dtype=np.int64)
@@ -218,7 +257,7 @@ def make_batch(
         target_out=torch.from_numpy(target_out),
         predicted=torch.from_numpy(np.flatnonzero(target_out != PAD)),
         tokens=sum(map(len, target_ids)) + len(target_ids),
-        rows=rows,
+        rows=rows or [(number,) for number in range(len(sources))],
         next=following,
         epochs=epochs,
     )

@@ -58,6 +58,7 @@ class DataSettings:
     subword_dropout: Share = 0.0  # BPE-dropout, or unigram sampling of this strength, in training
     normalization: Literal["nmt_nfkc", "nfkc", "identity"] = "nmt_nfkc"  # SentencePiece's rule
     max_length: Annotated[int, Meta(ge=8)] = 128  # subwords of a side; longer pairs are left out
+    concatenated: Share = 0.0  # chance that a pair gets another behind it, in training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ class ModelSettings:
     layer_norm: bool = False  # above each layer
     tied: Literal["none", "target", "all"] = "all"  # whose embeddings the output layer shares
     initialisation: Initialisation = "xavier"  # or uniform (±0.1), or orthogonal (recurrent ones)
-    dropout: Share = 0.25  # on embeddings, between layers, before the output layer
+    dropout: Share = 0.2  # on embeddings, between layers, before the output layer
     dropout_per: Literal["sequence", "step"] = "sequence"  # one mask for a sentence, or for a step
     word_dropout: Share = 0.1  # whole subwords of source and target history blanked out
     weight_dropout: Share = 0.0  # recurrent weights blanked out (DropConnect, Merity et al. 2018)
@@ -93,9 +94,9 @@ class TrainSettings:
     seed: Natural = 1  # another seed, another training
     batch_tokens: Positive = 2_000  # target subwords an update is made of
     accumulate: Positive = 1  # batches summed into one update
-    optimizer: Literal["adam", "adamw"] = "adam"  # with torch's betas
+    optimizer: Literal["adam", "adamw"] = "adamw"  # with torch's betas
     learning_rate: Above = 5e-3  # the schedule's peak
-    weight_decay: NonNegative = 0.0  # adamw's decoupled decay
+    weight_decay: NonNegative = 0.0  # adamw's: every step shrinks all weights by rate · this
     schedule: Schedule = "cosine"  # constant, inverse_sqrt, cosine, or plateau (halved when stuck)
     warmup_steps: Natural = 300  # the rate rises linearly over these
     dropout_start: Part = 1.0  # dropouts grow from this part to the whole (Morerio et al. 2017)

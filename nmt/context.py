@@ -116,7 +116,7 @@ def _by_histories(
     for batch in grouped(sources, targets, _TOKENS):
         here = batch.to(device)
         memory = model.encode(here.source, here.source_lengths)
-        for histories in _histories([targets[row] for row in batch.rows], kept, way, seed):
+        for histories in _histories([targets[row] for (row,) in batch.rows], kept, way, seed):
             mine = memory.select(histories.rows.to(device))
             readout = model.decode(histories.ids.to(device), model.start(mine), mine)
             logits = model.output(readout[:, -1])

@@ -70,7 +70,7 @@ class World:
             target_out=target_out,
             predicted=(target_out != PAD).flatten().nonzero().squeeze(1),
             tokens=int(lengths[mine].sum()),
-            rows=batch.rows[rows.numpy()],
+            rows=[batch.rows[row] for row in rows.tolist()],
         )
 
     def parallel(self, module: nn.Module) -> nn.Module:

@@ -98,7 +98,7 @@ def concatenated(sources: Sequence[Ids], targets: Sequence[Ids], length: int, co
             break
     shorter = min(len(source), len(target))
     made = made or [(source[:shorter], target[:shorter])]
-    return make_batch([each[0] for each in made], [each[1] for each in made], np.arange(len(made)))
+    return make_batch([each[0] for each in made], [each[1] for each in made])
 
 
 def reach(model: Decoder, batch: Batch) -> list[Reach]:

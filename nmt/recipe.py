@@ -36,6 +36,7 @@ from nmt.prepare import (
     silent,
 )
 from nmt.training import Training
+from nmt.words import ends_a_sentence
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,15 @@ _VOCABULARIES = ((5_000, 2_000), (15_000, 4_000), (60_000, 6_000), (400_000, 8_0
 _VOCABULARIES_ABOVE = ((2_000_000, 16_000), (math.inf, 32_000))
 
 
+_CONCATENATED = 0.05  # chance that a pair gets another behind it: lines may hold several sentences
+_SENTENCES = 0.5  # the share of pairs that must end like sentences for that to be right
+
 _FEW = 20_000  # pairs up to which small batches, and so more updates, win
 _LOOKS = 15  # validations of a training, so that they take no more than a twentieth of it
 _MANY_EPOCHS = 12  # from which on there is time to overfit (docs/results.md)
-_DROPOUT_OF_MANY, _DROPOUT_OF_FEW = (0.25, 1.0), (0.2, 0.25)  # and the part it starts with
+_DROPOUT_START_OF_MANY, _DROPOUT_START_OF_FEW = 1.0, 0.25
+_DECAY_OF_MANY, _DECAY_OF_FEW = 0.1, 0.0
+_DRAWN = ("subword_dropout", "concatenated")  # data settings that are no matter of preparation
 _STEPS_A_SECOND, _STEPS_OF_A_GPU = 4, 40  # guesses, for a training that is given a budget
 
 
@@ -97,7 +103,12 @@ def data_choices(survey: Survey, asked: Mapping[str, Any]) -> list[Choice]:
         size, why = min(65_536, size + characters), f"{pairs:,} {unit}s, {characters:,} characters"
     else:
         why = f"{pairs:,} {unit}s"
-    return _unasked([Choice("data.vocab_size", size, why)], asked)
+    choices = [Choice("data.vocab_size", size, why)]
+    sentences = sum(all(map(ends_a_sentence, pair)) for pair in survey.sample)
+    if sentences > _SENTENCES * len(survey.sample):  # words to be spelled backwards are none
+        why = f"{sentences / len(survey.sample):.0%} of the pairs end like sentences"
+        choices.append(Choice("data.concatenated", _CONCATENATED, why))
+    return _unasked(choices, asked)
 
 
 def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any]) -> list[Choice]:
@@ -123,9 +134,12 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
     total = steps or round(budget * speed) or epochs * per_epoch
     every = max(100, min(1_000, per_epoch))
     planned = max(1, round(total / per_epoch))
-    dropout, start = _DROPOUT_OF_MANY if planned >= _MANY_EPOCHS else _DROPOUT_OF_FEW
-    choices.append(Choice("model.dropout", dropout, f"some {planned} epochs"))
+    many = planned >= _MANY_EPOCHS
+    start = _DROPOUT_START_OF_MANY if many else _DROPOUT_START_OF_FEW
     choices.append(Choice("train.dropout_start", start, f"some {planned} epochs"))
+    if asked.get("train.optimizer", "adamw") == "adamw":
+        decay = _DECAY_OF_MANY if many else _DECAY_OF_FEW
+        choices.append(Choice("train.weight_decay", decay, f"some {planned} epochs"))
     looks = max(every, total // _LOOKS)
     choices.append(Choice("train.validate_every", looks, f"some {_LOOKS} times in all"))
     choices.append(Choice("train.save_every", every, f"an epoch is about {per_epoch:,} steps"))
@@ -340,15 +354,14 @@ def _prepared_settings(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]
     wanted = flat(read(asked))
     for key in asked:
         section, _, name = key.partition(".")
-        free = name == "subword_dropout"  # decided in training, not in preparation
+        free = name in _DRAWN
         if section == "data" and not free and settings[name] != wanted[key]:
             raise SettingsError(
                 f"{folder} was prepared with {key} = {settings[name]}, not {wanted[key]}",
                 "leave the setting out, or prepare again",
             )
-    if "data.subword_dropout" in asked:
-        settings["subword_dropout"] = wanted["data.subword_dropout"]
-    return settings
+    drawn = {name: wanted[f"data.{name}"] for name in _DRAWN if f"data.{name}" in asked}
+    return settings | drawn
 
 
 def _refuse_other(run: Run, before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -162,6 +162,8 @@ class Training:
             settings.train.batch_tokens,
             settings.train.seed,
             settings.data.subword_dropout,
+            settings.data.concatenated,
+            settings.data.max_length,
             pinned=device.torch.type == "cuda" and world.size == 1,
         )
         torch.manual_seed(settings.train.seed)
@@ -475,13 +477,9 @@ class Training:
         health.incidents += 1
         if self.world.first:
             table = self.data.train
-            pairs = [
-                pair
-                for batch in update.batches
-                for pair in zip(
-                    table.text("source", batch.rows), table.text("target", batch.rows), strict=True
-                )
-            ]
+            rows = np.array([row for b in update.batches for rows in b.rows for row in rows])
+            texts = table.text("source", rows), table.text("target", rows)
+            pairs = list(zip(*texts, strict=True))
             file = write_down(self.run.incidents, health.incidents, update, reason, pairs, broken)
         return self._log(
             Incident(update.step, reason, action, back_to, self.progress.caution, file)

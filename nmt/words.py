@@ -20,6 +20,9 @@ _UNSPACED = (
 )
 _JOINERS = "\u200c\u200d"
 
+SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "।", "؟")  # noqa: RUF001
+_QUOTES = "\"'”’»“‘«›」』)]"  # noqa: RUF001
+
 
 def words(text: str) -> list[tuple[int, int]]:
     """Where each word starts and ends.
@@ -39,6 +42,11 @@ def words(text: str) -> list[tuple[int, int]]:
         if kind != "mark" or before == "space":
             before = kind
     return spans
+
+
+def ends_a_sentence(text: str) -> bool:
+    """Whether the last character says so, quotes and brackets apart."""
+    return text.rstrip().rstrip(_QUOTES).endswith(SENTENCE_ENDS)
 
 
 def has_letters(word: str) -> bool:

@@ -58,15 +58,17 @@ def epoch(batches: Batches, number: int = 0) -> list[Batch]:
     raise AssertionError
 
 
-def contents(batches: list[Batch]) -> list[tuple[list[int], list[list[int]]]]:
-    return [(batch.rows.tolist(), batch.target_out.tolist()) for batch in batches]
+def contents(batches: list[Batch]) -> list[tuple[list[tuple[int, ...]], list[list[int]]]]:
+    return [(list(batch.rows), batch.target_out.tolist()) for batch in batches]
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.2])
-def test_an_epoch_has_every_pair_once(prepared: Prepared, dropout: float) -> None:
-    counts = Counter(
-        int(row) for batch in epoch(make(prepared, subword_dropout=dropout)) for row in batch.rows
-    )
+def rows_of(batches: list[Batch]) -> list[int]:
+    return [row for batch in batches for rows in batch.rows for row in rows]
+
+
+@pytest.mark.parametrize("changes", [{}, {"subword_dropout": 0.2}, {"concatenated": 0.5}])
+def test_an_epoch_has_every_pair_once(prepared: Prepared, changes: dict[str, float]) -> None:
+    counts = Counter(rows_of(epoch(make(prepared, **changes))))
     assert counts == Counter(range(len(prepared.train)))
 
 
@@ -94,7 +96,7 @@ def test_epochs_and_seeds_differ(prepared: Prepared) -> None:
 
 
 def test_every_epoch_has_another_order(prepared: Prepared) -> None:
-    orders = [[int(row) for b in epoch(make(prepared), e) for row in b.rows] for e in (0, 1, 2)]
+    orders = [rows_of(epoch(make(prepared), number)) for number in (0, 1, 2)]
     assert orders[0] != orders[1] != orders[2]
     for order in orders:
         assert order != sorted(order)
@@ -152,18 +154,42 @@ def test_subword_sampling_differs_by_epoch(prepared: Prepared) -> None:
     batches = make(prepared, subword_dropout=0.3)
     lengths = [
         {
-            int(r): int(n)
+            row: int(n)
             for b in epoch(batches, e)
-            for r, n in zip(b.rows, b.source_lengths, strict=True)
+            for (row,), n in zip(b.rows, b.source_lengths, strict=True)
         }
         for e in (0, 1)
     ]
     assert lengths[0] != lengths[1]
 
 
+def test_pairs_put_together_are_whole_in_order_and_of_bounded_length(prepared: Prepared) -> None:
+    longest, many = 24, 0
+    batches = make(prepared, concatenated=0.5, longest=longest)
+    for batch in epoch(batches):
+        sides = {"source": batch.source, "target": batch.target_out}
+        for side, padded in sides.items():
+            for rows, ids in zip(batch.rows, padded.tolist(), strict=True):
+                parts = prepared.train.ids(side, np.array(rows))
+                together = [*np.concatenate(parts).tolist(), EOS]
+                assert ids == together + [PAD] * (len(ids) - len(together))
+                assert len(rows) == 1 or len(together) - 1 <= longest
+                many += len(rows) > 1
+    assert many > len(prepared.train) / 4
+    last = epoch(batches)[-1]
+    assert last.epochs == pytest.approx(1.0)
+
+
+def test_resumed_within_pairs_put_together(prepared: Prepared) -> None:
+    batches = make(prepared, concatenated=0.3)
+    whole = epoch(batches)
+    again = list(islice(batches.start_at(whole[4].next), 3))
+    assert contents(again) == contents(whole[5:8])
+
+
 def test_a_batch_is_shifted_and_padded(prepared: Prepared) -> None:
     for batch in islice(make(prepared).start_at(Position()), 5):
-        ids = prepared.train.ids("target", batch.rows)
+        ids = prepared.train.ids("target", np.array(batch.rows)[:, 0])
         for row, target in enumerate(ids):
             length = len(target)
             assert batch.target_in[row, : length + 1].tolist() == [BOS, *target]

@@ -1000,7 +1000,12 @@ def test_many_characters_in_a_small_corpus(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--set=train.seed=abc"], ["--set=train.weight_decay=0.1"], ["--set=model.heads=3"]]
+    "words",
+    [
+        ["--set=train.seed=abc"],
+        ["--set=train.optimizer=adam", "--set=train.weight_decay=0.1"],
+        ["--set=model.heads=3"],
+    ],
 )
 def test_preparing_refuses_bad_settings_too(
     words: list[str], tmp_path: Path, pairs: tuple[Path, Path]

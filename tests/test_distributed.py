@@ -68,7 +68,7 @@ def test_shares_are_the_batch_and_balanced(size: int) -> None:
     for batch in grouped(source, target, 80):
         shares = [World(rank, size).share(batch) for rank in range(size)]
         filled = [share for share in shares if share.tokens]
-        assert sorted(row for share in filled for row in share.rows) == sorted(batch.rows)
+        assert sorted(rows for share in filled for rows in share.rows) == sorted(batch.rows)
         assert sum(share.tokens for share in shares) == batch.tokens
         longest = int((batch.target_out != PAD).sum(dim=1).max())
         tokens = [share.tokens for share in shares]

@@ -30,7 +30,7 @@ def make(settings: ModelSettings) -> Seq2Seq:
 def batch_of(lengths: Iterable[int]) -> Batch:
     generator = np.random.default_rng(1)
     each = [generator.integers(SPECIALS, WORDS, length) for length in lengths]
-    return make_batch(each, each, np.arange(len(each)))
+    return make_batch(each, each)
 
 
 def by_name(found: Iterable[Layer]) -> dict[str, Layer]:
@@ -130,7 +130,7 @@ def test_padding_is_not_looked_at() -> None:
     model = make(replace(SMALL, attention="dot"))
     together = layers(model, [batch_of([3, 12])])
     source = batch_of([3, 12]).source.numpy()
-    alone = [make_batch([ids], [ids], np.arange(1)) for ids in (source[0, :3], source[1, :12])]
+    alone = [make_batch([ids], [ids]) for ids in (source[0, :3], source[1, :12])]
     apart = layers(model, alone)
     for mine, theirs in zip(together, apart, strict=True):
         for one, other in zip(mine.gates, theirs.gates, strict=True):

@@ -11,7 +11,6 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -103,7 +102,7 @@ def make(shape: Shape, seed: int = 1) -> Seq2Seq:
 
 
 def batch(rows: list[int]) -> Batch:
-    return make_batch([SOURCES[r] for r in rows], [TARGETS[r] for r in rows], np.array(rows))
+    return make_batch([SOURCES[r] for r in rows], [TARGETS[r] for r in rows])
 
 
 def logits(model: Seq2Seq, batch: Batch) -> Tensor:

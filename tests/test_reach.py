@@ -32,7 +32,7 @@ def ids(generator: np.random.Generator, length: int) -> list[int]:
 def batch() -> Batch:
     generator = np.random.default_rng(1)
     sides = [[ids(generator, LENGTH) for _ in range(ROWS)] for _ in range(2)]
-    return make_batch(sides[0], sides[1], np.arange(ROWS))
+    return make_batch(sides[0], sides[1])
 
 
 def make(settings: ModelSettings) -> Seq2Seq:

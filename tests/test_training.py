@@ -21,6 +21,7 @@ from nmt.corpus import open_corpus
 from nmt.device import Device, has_bfloat16_kernels
 from nmt.errors import NmtError, RunError, TrainingError
 from nmt.events import Finished, Incident, Stepped, Validated
+from nmt.recipe import prepare, training_choices
 from nmt.search import SearchOptions
 from nmt.training import Training, Window
 from nmt.translate import Translator
@@ -295,6 +296,44 @@ def test_schedules_warm_up_and_never_exceed_their_peak(
     assert rates[99:] == sorted(rates[99:], reverse=True)
     last = {"cosine": 0.0, "inverse_sqrt": peak * math.sqrt(0.1)}.get(schedule, peak)
     assert rates[-1] == pytest.approx(last, abs=1e-9)
+
+
+def test_weights_decay_where_there_is_time_to_overfit(
+    toy: Files, tmp_path: Path, device: Device
+) -> None:
+    asked: dict[str, object] = {"data.vocab_size": 40}
+    manifest, _ = prepare(open_corpus(toy["train"]), None, tmp_path / "out", asked, 2)
+
+    def chosen(**asked: object) -> dict[str, object]:
+        named = {name.replace("__", "."): value for name, value in asked.items()}
+        return {each.key: each.value for each in training_choices(manifest, device, named)}
+
+    assert chosen(train__max_epochs=2)["train.weight_decay"] == 0
+    decay = chosen(train__max_epochs=20)["train.weight_decay"]
+    assert isinstance(decay, float) and decay > 0
+    by_adam = chosen(train__max_epochs=20, train__optimizer="adam")
+    assert "train.weight_decay" not in by_adam  # it would be refused with it
+
+
+def test_a_step_shrinks_weights_by_rate_times_decay(toy: Files, tmp_path: Path) -> None:
+    rate, decay = 1e-3, 0.5
+    after = []
+    for value in (0.0, decay):
+        training = make_training(
+            tmp_path / str(value),
+            toy["train"],
+            toy["valid"],
+            train__max_steps=1,
+            train__schedule="constant",
+            train__warmup_steps=0,
+            train__learning_rate=rate,
+            train__weight_decay=value,
+            train__ema=0.0,
+        )
+        before = training.model.output.weight.detach().clone()
+        train(training)
+        after.append(training.model.output.weight.detach())
+    torch.testing.assert_close(after[0] - after[1], rate * decay * before)
 
 
 def test_dropout_grows_towards_the_end_and_is_whole_where_there_is_none(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.words import is_one_word, marked, word_diff, words
+from nmt.words import ends_a_sentence, is_one_word, marked, word_diff, words
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,16 @@ def test_the_parts_spell_both_lines(before: str, after: str) -> None:
     theirs = "".join(part.text for part in parts if part.kind != "removed")
     assert ours.split() == before.split() or "".join(ours.split()) == "".join(before.split())
     assert theirs == after
+
+
+@pytest.mark.parametrize(
+    "text", ["a.", "a?!", "a … ", '"a."', "«a!»", "(a.)", "一。", "一」。", "一。」"]
+)
+def test_what_ends_a_sentence(text: str) -> None:
+    assert ends_a_sentence(text)
+    assert not ends_a_sentence(text + " b")
+
+
+@pytest.mark.parametrize("text", ["", " ", "a", "a,", "a:", '"', "a)"])
+def test_what_does_not(text: str) -> None:
+    assert not ends_a_sentence(text)
