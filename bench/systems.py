@@ -139,7 +139,7 @@ class Nmt(System):
             "train.precision": self._precision,
             "train.batch_tokens": task.padded_budget(task.count_batches),
             "train.label_smoothing": SMOOTHING,
-            "data.concatenated": 0,
+            "train.concatenated": 0,
             "train.optimizer": "adam",
             "train.max_steps": updates,
             "train.validate_every": NEVER,

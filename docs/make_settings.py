@@ -23,12 +23,13 @@ attention = "additive"
 `nmt translate`, `nmt evaluate` and `nmt score` take those of `translate` too, in place of what the
 run has: `--set translate.word_reward=0.1`. `nmt tune` chooses some of them.
 
-Where nothing is given, `data.vocab_size`, `data.concatenated`, `train.precision`,
-`train.max_epochs`, `train.patience`, `train.batch_tokens`, `train.dropout_start`,
-`train.weight_decay`, `train.validate_every`, `train.save_every` and `train.warmup_steps` follow
+Where nothing is given, `data.vocab_size`, `train.precision`, `train.max_epochs`,
+`train.patience`, `train.batch_tokens`, `train.dropout_start`, `train.weight_decay`,
+`train.concatenated`, `train.validate_every`, `train.save_every` and `train.warmup_steps` follow
 from the corpus, the budget and the device; the first lines of a training say how, and why. For a
 language model (`nmt train --task lm`, which is `data.task = "lm"`) so do `model.attention`,
-`model.tied`, `train.best_by` and `train.label_smoothing`, and what is about a source is refused.
+`model.tied`, `train.best_by` and `train.label_smoothing`, but not `train.concatenated`, and what is
+about a source is refused.
 The others have the defaults below.
 """
 _SECTION = re.compile(r"^class (Data|Model|Train|Translate)Settings:")

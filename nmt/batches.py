@@ -8,9 +8,9 @@ In a corpus of millions neighbours stay together in runs, and it is these that c
 a pool of them is read from few places, its pairs come from all over the corpus, and the order takes
 no memory to speak of.
 
-Where that is asked for, some pairs are put behind others and learned as one, so that a line of
-several sentences does not come as a surprise (Kondo et al. 2021, "Sentence Concatenation Approach
-to Data Augmentation for Neural Machine Translation").
+Where that is asked for, some pairs are put behind the one before them, and learned as one, so that
+a line of several sentences does not come as a surprise (Kondo et al. 2021, "Sentence Concatenation
+Approach to Data Augmentation for Neural Machine Translation").
 
 Few shapes matter because a CPU's kernels are built anew for each: lengths are rounded up to steps,
 and the number of rows to multiples of eight.
@@ -97,9 +97,10 @@ class _Example(NamedTuple):
     target: np.ndarray
     rows: tuple[int, ...]  # of the table
 
-    def before(self, other: _Example) -> _Example:
+    def with_behind(self, other: _Example) -> _Example:
         """The two as one."""
-        source, target = (np.concatenate(sides) for sides in zip(self[:2], other[:2], strict=True))
+        source = np.concatenate((self.source, other.source))
+        target = np.concatenate((self.target, other.target))
         return _Example(source, target, self.rows + other.rows)
 
 
@@ -124,9 +125,9 @@ class Batches:
     vocabulary: Vocabulary
     batch_tokens: int
     seed: int
+    longest: int  # subwords of either side of what is put together
     subword_dropout: float = 0.0
     concatenated: float = 0.0  # chance that a pair gets another one behind it
-    longest: int = 128  # subwords of what is put together, on either side
     pinned: bool = False  # for a GPU
 
     def start_at(self, position: Position) -> Generator[Batch, None, None]:
@@ -189,13 +190,15 @@ class Batches:
         return (np.array(ids, np.uint16) for ids in sampled)
 
     def _examples(self, pool: _Pool, read: Sequence[PairOfIds]) -> list[_Example]:
-        """A pool's pairs, by themselves or behind one another."""
-        draws = pool.generator.random(len(read)) if self.concatenated else np.ones(len(read))
-        made = list[_Example]()
-        for pair, row, draw in zip(read, pool.rows.tolist(), draws, strict=True):
-            example = _Example(*pair, (row,))
-            if made and draw < (_MORE if len(made[-1].rows) > 1 else self.concatenated):
-                both = made[-1].before(example)
+        """A pool's pairs; where that is asked for, some of them behind the one before."""
+        pairs = zip(read, pool.rows.tolist(), strict=True)
+        examples = [_Example(*pair, (row,)) for pair, row in pairs]
+        if not self.concatenated:
+            return examples
+        made = examples[:1]
+        for example, draw in zip(examples[1:], pool.generator.random(len(read) - 1), strict=True):
+            if draw < (_MORE if len(made[-1].rows) > 1 else self.concatenated):
+                both = made[-1].with_behind(example)
                 if max(len(both.source), len(both.target)) <= self.longest:
                     made[-1] = both
                     continue
@@ -238,7 +241,7 @@ def make_batch(
     """Pad pairs of ids (without BOS and EOS) into one batch.
 
     Args:
-        rows: of the table, that each pair is made of; by default they are numbered.
+        rows: of the table, that each pair is made of, for whoever asks.
     """
     target_ids = [np.asarray(ids, dtype=np.int64) for ids in targets]
     width = rounded(max(map(len, target_ids)) + 1)
@@ -257,7 +260,7 @@ def make_batch(
         target_out=torch.from_numpy(target_out),
         predicted=torch.from_numpy(np.flatnonzero(target_out != PAD)),
         tokens=sum(map(len, target_ids)) + len(target_ids),
-        rows=rows or [(number,) for number in range(len(sources))],
+        rows=rows,
         next=following,
         epochs=epochs,
     )

@@ -58,7 +58,6 @@ class DataSettings:
     subword_dropout: Share = 0.0  # BPE-dropout, or unigram sampling of this strength, in training
     normalization: Literal["nmt_nfkc", "nfkc", "identity"] = "nmt_nfkc"  # SentencePiece's rule
     max_length: Annotated[int, Meta(ge=8)] = 128  # subwords of a side; longer pairs are left out
-    concatenated: Share = 0.0  # chance that a pair gets another behind it, in training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +93,7 @@ class TrainSettings:
     seed: Natural = 1  # another seed, another training
     batch_tokens: Positive = 2_000  # target subwords an update is made of
     accumulate: Positive = 1  # batches summed into one update
+    concatenated: Share = 0.0  # chance that a pair gets another behind it; half as often two, ...
     optimizer: Literal["adam", "adamw"] = "adamw"  # with torch's betas
     learning_rate: Above = 5e-3  # the schedule's peak
     weight_decay: NonNegative = 0.0  # adamw's: every step shrinks all weights by rate · this
@@ -371,7 +371,7 @@ def _check(settings: Settings) -> None:
         train.weight_decay > 0 and train.optimizer != "adamw",
         f"train.weight_decay = {train.weight_decay} has no effect with "
         f"train.optimizer = '{train.optimizer}'",
-        "set train.optimizer to 'adamw'",
+        "set train.optimizer to 'adamw', or train.weight_decay to 0",
     )
     _refuse(
         train.schedule == "cosine" and not (train.max_steps or train.max_epochs or train.budget),

@@ -343,7 +343,7 @@ def _alike(settings: Settings, cell: Cell, steps: int) -> dict[str, Any]:
     every = flat(settings)
     of_training = (
         *("seed", "batch_tokens", "accumulate", "optimizer", "learning_rate", "weight_decay"),
-        *("label_smoothing", "clip_norm", "ema"),
+        *("label_smoothing", "clip_norm", "ema", "concatenated"),
     )
     same = {key: value for key, value in every.items() if key.startswith("model.")}
     same |= {f"train.{name}": every[f"train.{name}"] for name in of_training}

@@ -20,9 +20,8 @@ from nmt.constraints import Beginning, Guide, Phrase, Speller
 from nmt.search import SearchOptions
 from nmt.subwords import Ids, Subwords, Vocabulary, text_of
 from nmt.terms import Terminology, without_repeats
-from nmt.words import SENTENCE_ENDS
 
-_ENDS = (*SENTENCE_ENDS, ";", ":")
+_ENDS = (".", "!", "?", "。", "！", "？", "।", "؟", ";", ":")  # noqa: RUF001
 
 T = TypeVar("T")
 

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nmt import card
 from nmt.checkpoint import Run, preparation_files, read_config, write_config
 from nmt.choices import UNITS
@@ -65,16 +67,14 @@ class Ready:
 _VOCABULARIES = ((5_000, 2_000), (15_000, 4_000), (60_000, 6_000), (400_000, 8_000))
 _VOCABULARIES_ABOVE = ((2_000_000, 16_000), (math.inf, 32_000))
 
-
-_CONCATENATED = 0.05  # chance that a pair gets another behind it: lines may hold several sentences
-_SENTENCES = 0.5  # the share of pairs that must end like sentences for that to be right
-
 _FEW = 20_000  # pairs up to which small batches, and so more updates, win
 _LOOKS = 15  # validations of a training, so that they take no more than a twentieth of it
 _MANY_EPOCHS = 12  # from which on there is time to overfit (docs/results.md)
 _DROPOUT_START_OF_MANY, _DROPOUT_START_OF_FEW = 1.0, 0.25
 _DECAY_OF_MANY, _DECAY_OF_FEW = 0.1, 0.0
-_DRAWN = ("subword_dropout", "concatenated")  # data settings that are no matter of preparation
+_CONCATENATED = 0.05  # chance that a pair gets another behind it: a line may hold several sentences
+_SENTENCES = 0.5  # the share of pairs that must end like sentences for that to make sense
+_LOOKED_AT = 2_000  # pairs that are asked for it
 _STEPS_A_SECOND, _STEPS_OF_A_GPU = 4, 40  # guesses, for a training that is given a budget
 
 
@@ -103,16 +103,12 @@ def data_choices(survey: Survey, asked: Mapping[str, Any]) -> list[Choice]:
         size, why = min(65_536, size + characters), f"{pairs:,} {unit}s, {characters:,} characters"
     else:
         why = f"{pairs:,} {unit}s"
-    choices = [Choice("data.vocab_size", size, why)]
-    sentences = sum(all(map(ends_a_sentence, pair)) for pair in survey.sample)
-    if sentences > _SENTENCES * len(survey.sample):  # words to be spelled backwards are none
-        why = f"{sentences / len(survey.sample):.0%} of the pairs end like sentences"
-        choices.append(Choice("data.concatenated", _CONCATENATED, why))
-    return _unasked(choices, asked)
+    return _unasked([Choice("data.vocab_size", size, why)], asked)
 
 
-def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any]) -> list[Choice]:
+def training_choices(data: Prepared, device: Device, asked: Mapping[str, Any]) -> list[Choice]:
     """Settings of model and training that follow from the prepared corpus and the device."""
+    manifest = data.manifest
     pairs = manifest.train.kept
     size = f"{pairs:,} {manifest.unit}s"
     choices = [Choice("train.precision", *training_precision(device.torch))]
@@ -137,7 +133,7 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
     many = planned >= _MANY_EPOCHS
     start = _DROPOUT_START_OF_MANY if many else _DROPOUT_START_OF_FEW
     choices.append(Choice("train.dropout_start", start, f"some {planned} epochs"))
-    if asked.get("train.optimizer", "adamw") == "adamw":
+    if read(asked).train.optimizer == "adamw":
         decay = _DECAY_OF_MANY if many else _DECAY_OF_FEW
         choices.append(Choice("train.weight_decay", decay, f"some {planned} epochs"))
     looks = max(every, total // _LOOKS)
@@ -145,9 +141,21 @@ def training_choices(manifest: Manifest, device: Device, asked: Mapping[str, Any
     choices.append(Choice("train.save_every", every, f"an epoch is about {per_epoch:,} steps"))
     if manifest.task == "lm":
         choices.append(Choice("train.label_smoothing", 0.0, "it is the probabilities that count"))
+    elif (sentences := _sentences(data)) > _SENTENCES:
+        why = f"{sentences:.0%} of the pairs end like sentences"
+        choices.append(Choice("train.concatenated", _CONCATENATED, why))
     warmup = min(300, max(1, total // 10))
     choices.append(Choice("train.warmup_steps", warmup, "a tenth of the training, 300 at most"))
     return _unasked(choices, asked)
+
+
+def _sentences(data: Prepared) -> float:
+    """The share of the training pairs whose both sides end like sentences."""
+    count = len(data.train)
+    rows = np.unique(np.linspace(0, count - 1, min(count, _LOOKED_AT)).astype(int))
+    texts = (data.train.text(side, rows) for side in ("source", "target"))
+    ends = [all(map(ends_a_sentence, pair)) for pair in zip(*texts, strict=True)]
+    return sum(ends) / max(1, len(ends))
 
 
 def usual_epochs(pairs: int) -> int:
@@ -302,7 +310,7 @@ def _begin(
     data = Prepared.open(folder)
     decided = {f"data.{key}": value for key, value in data_settings.items()}
     choices += implied_choices({**decided, **request.settings})
-    choices += training_choices(data.manifest, device, request.settings)
+    choices += training_choices(data, device, request.settings)
     settings = settings_from(decided, _values(choices), request.settings)
     run.clear()  # only now that the new training is known to be possible
     card.remove(run)
@@ -354,14 +362,15 @@ def _prepared_settings(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]
     wanted = flat(read(asked))
     for key in asked:
         section, _, name = key.partition(".")
-        free = name in _DRAWN
+        free = name == "subword_dropout"  # decided in training, not in preparation
         if section == "data" and not free and settings[name] != wanted[key]:
             raise SettingsError(
                 f"{folder} was prepared with {key} = {settings[name]}, not {wanted[key]}",
                 "leave the setting out, or prepare again",
             )
-    drawn = {name: wanted[f"data.{name}"] for name in _DRAWN if f"data.{name}" in asked}
-    return settings | drawn
+    if "data.subword_dropout" in asked:
+        settings["subword_dropout"] = wanted["data.subword_dropout"]
+    return settings
 
 
 def _refuse_other(run: Run, before: dict[str, Any], now: dict[str, Any]) -> None:

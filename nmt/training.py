@@ -161,9 +161,9 @@ class Training:
             data.vocabulary,
             settings.train.batch_tokens,
             settings.train.seed,
-            settings.data.subword_dropout,
-            settings.data.concatenated,
-            settings.data.max_length,
+            longest=settings.data.max_length,
+            subword_dropout=settings.data.subword_dropout,
+            concatenated=settings.train.concatenated,
             pinned=device.torch.type == "cuda" and world.size == 1,
         )
         torch.manual_seed(settings.train.seed)
@@ -793,5 +793,5 @@ def _by_layer(parameters: Iterable[str], norms: Iterable[float]) -> dict[str, fl
 
 def _optimizer(model: Decoder, train: TrainSettings) -> torch.optim.Optimizer:
     make = torch.optim.Adam if train.optimizer == "adam" else torch.optim.AdamW
-    decay = train.weight_decay if train.optimizer == "adamw" else 0.0
+    decay = train.weight_decay  # of adam 0: other values are refused
     return make(model.parameters(), lr=train.learning_rate, weight_decay=decay, fused=True)

@@ -20,8 +20,8 @@ _UNSPACED = (
 )
 _JOINERS = "\u200c\u200d"
 
-SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "।", "؟")  # noqa: RUF001
-_QUOTES = "\"'”’»“‘«›」』)]"  # noqa: RUF001
+_SENTENCE_ENDS = (".", "!", "?", "…", "।", "॥", "؟", "۔", "።", "։")  # noqa: RUF001
+_CLOSING = "\"'”’»“‘«›)] \t\u00a0\u202f\u200b\u200e\u200f"  # noqa: RUF001
 
 
 def words(text: str) -> list[tuple[int, int]]:
@@ -45,8 +45,9 @@ def words(text: str) -> list[tuple[int, int]]:
 
 
 def ends_a_sentence(text: str) -> bool:
-    """Whether the last character says so, quotes and brackets apart."""
-    return text.rstrip().rstrip(_QUOTES).endswith(SENTENCE_ENDS)
+    """Whether the last character says so, quotes and brackets apart, in a script that puts a space
+    between sentences: Chinese and Japanese full stops do not count."""
+    return text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS)
 
 
 def has_letters(word: str) -> bool:

@@ -45,7 +45,7 @@ def prepared(
 
 
 def make(prepared: Prepared, **changes: float) -> Batches:
-    values = {"batch_tokens": 120, "seed": 1, "subword_dropout": 0.0} | changes
+    values = {"batch_tokens": 120, "seed": 1, "longest": 40} | changes
     return Batches(prepared.train, prepared.vocabulary, **values)  # type: ignore[arg-type]
 
 
@@ -66,7 +66,11 @@ def rows_of(batches: list[Batch]) -> list[int]:
     return [row for batch in batches for rows in batch.rows for row in rows]
 
 
-@pytest.mark.parametrize("changes", [{}, {"subword_dropout": 0.2}, {"concatenated": 0.5}])
+WAYS = [{}, {"subword_dropout": 0.2}, {"concatenated": 0.5}]
+WAYS.append({"subword_dropout": 0.2, "concatenated": 0.5})
+
+
+@pytest.mark.parametrize("changes", WAYS)
 def test_an_epoch_has_every_pair_once(prepared: Prepared, changes: dict[str, float]) -> None:
     counts = Counter(rows_of(epoch(make(prepared, **changes))))
     assert counts == Counter(range(len(prepared.train)))
@@ -78,9 +82,9 @@ def test_batches_keep_within_the_budget(prepared: Prepared) -> None:
         assert batch.tokens <= 120
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.2])
-def test_any_position_gives_the_same_rest(prepared: Prepared, dropout: float) -> None:
-    batches = make(prepared, subword_dropout=dropout)
+@pytest.mark.parametrize("changes", WAYS)
+def test_any_position_gives_the_same_rest(prepared: Prepared, changes: dict[str, float]) -> None:
+    batches = make(prepared, **changes)
     whole = list(islice(batches.start_at(Position()), 60))
     for stop in (1, 7, 20, 41):
         rest = list(islice(batches.start_at(whole[stop - 1].next), 60 - stop))
@@ -127,11 +131,12 @@ def test_the_order_of_a_large_corpus_takes_little_memory() -> None:
 
 def pools_of(size: int, position: Position) -> Iterator[module._Pool]:
     """The pools of a table of which nothing but its size is known."""
-    return Batches(range(size), None, 1_000, seed=1)._pools(position)  # type: ignore[arg-type]
+    return Batches(range(size), None, 1_000, seed=1, longest=40)._pools(position)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("concatenated", [0.0, 0.5])
 def test_subword_sampling_is_spread_over_the_batches(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+    concatenated: float, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Drawn all at once, a pool would hold up the training."""
     drawn, sample = 0, Subwords.sample
@@ -144,8 +149,9 @@ def test_subword_sampling_is_spread_over_the_batches(
 
     monkeypatch.setattr(Subwords, "sample", counted)
     before = []
-    for batch in islice(make(prepared, subword_dropout=0.2)._from(Position()), 40):
-        before.append((drawn, len(batch.rows)))
+    batches = make(prepared, subword_dropout=0.2, concatenated=concatenated)
+    for batch in islice(batches._from(Position()), 40):
+        before.append((drawn, sum(map(len, batch.rows))))
     for (earlier, rows), (later, _) in pairwise(before):
         assert later - earlier <= 2 * rows
 
@@ -178,13 +184,6 @@ def test_pairs_put_together_are_whole_in_order_and_of_bounded_length(prepared: P
     assert many > len(prepared.train) / 4
     last = epoch(batches)[-1]
     assert last.epochs == pytest.approx(1.0)
-
-
-def test_resumed_within_pairs_put_together(prepared: Prepared) -> None:
-    batches = make(prepared, concatenated=0.3)
-    whole = epoch(batches)
-    again = list(islice(batches.start_at(whole[4].next), 3))
-    assert contents(again) == contents(whole[5:8])
 
 
 def test_a_batch_is_shifted_and_padded(prepared: Prepared) -> None:

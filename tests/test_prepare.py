@@ -61,17 +61,6 @@ def test_every_pair_is_kept_or_counted(tmp_path: Path) -> None:
     assert [tuple(pair) for pair in rows(Prepared.open(tmp_path / "out"), "train")] == pairs[:100]
 
 
-def test_pairs_are_put_together_in_training_where_they_are_sentences(tmp_path: Path) -> None:
-    ends = (("", ""), (".", "!"), (".", ""))
-    chosen = []
-    for number, (end, other) in enumerate(ends):
-        pairs = [(f"{source}{end}", f"{target}{other}") for source, target in toy_pairs(60, 1)]
-        corpus = open_corpus(write_corpus(tmp_path, f"c{number}", pairs))
-        manifest, _ = prepare(corpus, None, tmp_path / f"out{number}", SETTINGS, 2)
-        chosen.append(manifest.settings["concatenated"] > 0)
-    assert chosen == [False, True, False]
-
-
 def test_held_out_pairs_never_stand_in_training(tmp_path: Path) -> None:
     pairs = toy_pairs(300, 1) * 3  # each pair three times
     corpus = open_corpus(write_corpus(tmp_path, "c", pairs))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import RUN_SETTINGS, make_training, toy_pairs, train, write_corpus
@@ -21,6 +22,7 @@ from nmt.corpus import open_corpus
 from nmt.device import Device, has_bfloat16_kernels
 from nmt.errors import NmtError, RunError, TrainingError
 from nmt.events import Finished, Incident, Stepped, Validated
+from nmt.prepare import Prepared
 from nmt.recipe import prepare, training_choices
 from nmt.search import SearchOptions
 from nmt.training import Training, Window
@@ -57,7 +59,7 @@ def test_a_toy_task_is_learned(task: str, tmp_path: Path, device: Device) -> Non
     "settings",
     [
         {},
-        {"train__accumulate": 2, "train__optimizer": "adamw", "train__weight_decay": 0.01},
+        {"train__accumulate": 2, "train__weight_decay": 0.01, "train__concatenated": 0.3},
         {"model__dropout": 0.2, "model__word_dropout": 0.1, "data__subword_dropout": 0.1},
         {"train__schedule": "plateau", "train__ema": 0.0, "model__cell": "gru"},
     ],
@@ -298,15 +300,47 @@ def test_schedules_warm_up_and_never_exceed_their_peak(
     assert rates[-1] == pytest.approx(last, abs=1e-9)
 
 
-def test_weights_decay_where_there_is_time_to_overfit(
-    toy: Files, tmp_path: Path, device: Device
-) -> None:
-    asked: dict[str, object] = {"data.vocab_size": 40}
-    manifest, _ = prepare(open_corpus(toy["train"]), None, tmp_path / "out", asked, 2)
+def chosen_for(
+    pairs: Sequence[tuple[str, str]], folder: Path, device: Device, **asked: object
+) -> dict[str, object]:
+    """What the recipe chooses for a corpus."""
+    corpus = open_corpus(write_corpus(folder, "corpus", pairs))
+    prepare(corpus, None, folder / "out", {"data.vocab_size": 40}, 2)
+    named = {name.replace("__", "."): value for name, value in asked.items()}
+    data = Prepared.open(folder / "out")
+    return {each.key: each.value for each in training_choices(data, device, named)}
 
+
+def test_pairs_are_put_together_where_most_end_like_sentences(
+    tmp_path: Path, device: Device
+) -> None:
+    toy = toy_pairs(100, 1)
+    for number, (ends, wanted) in enumerate(
+        [
+            (["", "", "", ""], False),
+            ([".", "!", ".", "?"], True),
+            ([".", "", ".", ""], False),
+            ([".", ".", ".", "", "", "."], False),
+            (["。", "。", "。", "。"], False),
+        ]
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        cycle = [ends[i : i + 2] for i in range(0, len(ends), 2)]
+        pairs = [
+            (source + cycle[i % len(cycle)][0], target + cycle[i % len(cycle)][1])
+            for i, (source, target) in enumerate(toy)
+        ]
+        chosen = chosen_for(pairs, folder, device)
+        assert ("train.concatenated" in chosen) == wanted
+        assert "train.concatenated" not in chosen_for(
+            pairs, folder, device, train__concatenated=0.5
+        )
+
+
+def test_weights_decay_where_there_is_time_to_overfit(tmp_path: Path, device: Device) -> None:
     def chosen(**asked: object) -> dict[str, object]:
-        named = {name.replace("__", "."): value for name, value in asked.items()}
-        return {each.key: each.value for each in training_choices(manifest, device, named)}
+        return chosen_for(toy_pairs(60, 1), tmp_path, device, **asked)
 
     assert chosen(train__max_epochs=2)["train.weight_decay"] == 0
     decay = chosen(train__max_epochs=20)["train.weight_decay"]
@@ -375,13 +409,16 @@ def incidents(events: Sequence[object]) -> list[Incident]:
 
 
 def test_an_update_that_is_not_finite_is_left_out_and_told_of(toy: Files, tmp_path: Path) -> None:
-    training = make_training(tmp_path, toy["train"], toy["valid"], train__max_steps=12)
+    settings: dict[str, object] = {"train__max_steps": 12, "train__concatenated": 0.5}
+    training = make_training(tmp_path, toy["train"], toy["valid"], **settings)
     spoil(training, lambda t: t.progress.step == 7)
     weights: dict[int, list[Tensor]] = {}
+    learned: dict[int, list[tuple[int, ...]]] = {}
     update = training._update
 
     def watched(batches: Sequence[Batch]) -> None:
         update(batches)
+        learned[training.progress.step] = [rows for batch in batches for rows in batch.rows]
         weights[training.progress.step] = [w.detach().clone() for w in training.model.parameters()]
 
     training._update = watched  # type: ignore[method-assign]
@@ -390,8 +427,10 @@ def test_an_update_that_is_not_finite_is_left_out_and_told_of(toy: Files, tmp_pa
     assert not all(map(torch.equal, weights[7], weights[8]))
     assert (incident.step, incident.back_to) == (7, None)
     about = json.loads((training.run.path / incident.file).read_text(encoding="utf-8"))
-    source = set(toy["train"][0].read_text(encoding="utf-8").splitlines())
-    assert about["pairs"] and {pair["source"] for pair in about["pairs"]} <= source
+    rows = np.array([row for rows in learned[7] for row in rows])
+    assert len(rows) > len(learned[7])
+    sources = training.data.train.text("source", rows)
+    assert [pair["source"] for pair in about["pairs"]] == sources
     assert about["loss"] is None
 
 
