@@ -76,8 +76,8 @@ def test_shares_are_the_batch_and_balanced(size: int) -> None:
 
 
 def test_two_processes_are_one_to_float_rounding(toy: Files, tmp_path: Path) -> None:
-    settings = {"train__max_steps": 20, "train__validate_every": 10, "train__accumulate": 2}
-    settings |= {"train__concatenated": 0.3}
+    settings: dict[str, object] = {"train__max_steps": 20, "train__validate_every": 10}
+    settings |= {"train__accumulate": 2, "train__concatenated": 0.3}
     for processes in (1, 2):
         process = start(command(processes, toy, tmp_path / str(processes), **settings))
         _, said = process.communicate()
