@@ -93,7 +93,7 @@ class TrainSettings:
     seed: Natural = 1  # another seed, another training
     batch_tokens: Positive = 2_000  # target subwords an update is made of
     accumulate: Positive = 1  # batches summed into one update
-    concatenated: Share = 0.0  # chance that a pair gets another behind it; half as often two, ...
+    concatenated: Share = 0.0  # chance that a pair gets others behind it in training
     optimizer: Literal["adam", "adamw"] = "adamw"  # with torch's betas
     learning_rate: Above = 5e-3  # the schedule's peak
     weight_decay: NonNegative = 0.0  # adamw's: every step shrinks all weights by rate · this

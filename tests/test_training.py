@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -311,31 +311,24 @@ def chosen_for(
     return {each.key: each.value for each in training_choices(data, device, named)}
 
 
+@pytest.mark.parametrize(
+    ("ends", "wanted"),
+    [
+        ([("", "")], False),
+        ([(".", "!"), (".", "?")], True),
+        ([(".", "")], False),
+        ([(".", "."), (".", ""), ("", ".")], False),
+        ([("。", "。")], False),
+    ],
+)
 def test_pairs_are_put_together_where_most_end_like_sentences(
-    tmp_path: Path, device: Device
+    ends: list[tuple[str, str]], wanted: bool, tmp_path: Path, device: Device
 ) -> None:
-    toy = toy_pairs(100, 1)
-    for number, (ends, wanted) in enumerate(
-        [
-            (["", "", "", ""], False),
-            ([".", "!", ".", "?"], True),
-            ([".", "", ".", ""], False),
-            ([".", ".", ".", "", "", "."], False),
-            (["。", "。", "。", "。"], False),
-        ]
-    ):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        cycle = [ends[i : i + 2] for i in range(0, len(ends), 2)]
-        pairs = [
-            (source + cycle[i % len(cycle)][0], target + cycle[i % len(cycle)][1])
-            for i, (source, target) in enumerate(toy)
-        ]
-        chosen = chosen_for(pairs, folder, device)
-        assert ("train.concatenated" in chosen) == wanted
-        assert "train.concatenated" not in chosen_for(
-            pairs, folder, device, train__concatenated=0.5
-        )
+    toy = zip(toy_pairs(100, 1), cycle(ends), strict=False)
+    pairs = [(source + end, target + other) for (source, target), (end, other) in toy]
+    assert ("train.concatenated" in chosen_for(pairs, tmp_path, device)) == wanted
+    asked = chosen_for(pairs, tmp_path, device, train__concatenated=0.5)
+    assert "train.concatenated" not in asked
 
 
 def test_weights_decay_where_there_is_time_to_overfit(tmp_path: Path, device: Device) -> None:
