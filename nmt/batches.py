@@ -243,23 +243,19 @@ def make_batch(
     Args:
         rows: of the table, that each pair is made of, for whoever asks.
     """
-    target_ids = [np.asarray(ids, dtype=np.int64) for ids in targets]
-    width = rounded(max(map(len, target_ids)) + 1)
-    target_in = np.full((len(target_ids), width), PAD, dtype=np.int64)
-    target_out = target_in.copy()
+    lengths = _lengths(targets)
+    target_out = _padded(targets, lengths, rounded(lengths.max()))
+    target_in = np.roll(target_out, 1, axis=1)
+    target_in[np.arange(len(lengths)), lengths % target_in.shape[1]] = PAD  # where EOS went
     target_in[:, 0] = BOS
-    for row, ids in enumerate(target_ids):
-        target_in[row, 1 : len(ids) + 1] = ids
-        target_out[row, : len(ids)] = ids
-        target_out[row, len(ids)] = EOS
-    source, lengths = pad_sources(sources)
+    source, source_lengths = pad_sources(sources)
     return Batch(
         source=source,
-        source_lengths=lengths,
+        source_lengths=source_lengths,
         target_in=torch.from_numpy(target_in),
         target_out=torch.from_numpy(target_out),
         predicted=torch.from_numpy(np.flatnonzero(target_out != PAD)),
-        tokens=sum(map(len, target_ids)) + len(target_ids),
+        tokens=int(lengths.sum()),
         rows=rows,
         next=following,
         epochs=epochs,
@@ -272,12 +268,17 @@ def pad_sources(sources: Sequence[IdsLike], width: int = 0) -> tuple[Tensor, Ten
     Args:
         width: S; by default that of the longest, rounded up.
     """
-    lengths = [len(ids) + 1 for ids in sources]
-    padded = np.full((len(sources), width or rounded(max(lengths))), PAD, dtype=np.int64)
-    for row, ids in enumerate(sources):
-        padded[row, : len(ids)] = ids
-        padded[row, len(ids)] = EOS
-    return torch.from_numpy(padded), torch.tensor(lengths)
+    lengths = _lengths(sources)
+    padded = _padded(sources, lengths, width or rounded(lengths.max()))
+    return torch.from_numpy(padded), torch.from_numpy(lengths)
+
+
+def _padded(sequences: Sequence[IdsLike], lengths: np.ndarray, width: int) -> np.ndarray:
+    """Ids, EOS (the two together have these lengths) and padding: [B, width] int64."""
+    padded = np.full((len(sequences), width), PAD, dtype=np.int64)
+    padded[np.arange(width) < lengths[:, None] - 1] = np.concatenate(sequences)
+    padded[np.arange(len(sequences)), lengths - 1] = EOS
+    return padded
 
 
 def rounded(length: int) -> int:
@@ -295,6 +296,9 @@ def _groups(
 ) -> list[np.ndarray]:
     """Indices of pairs of like length, each group within the token budget.
 
+    Sources grow within one target length and shrink within the next, so that those of a group that
+    holds both are of like length as well.
+
     Args:
         source, target: lengths with EOS.
         generator: shuffles pairs of equal rounded length; None keeps them in order.
@@ -302,7 +306,9 @@ def _groups(
     order = np.arange(len(target)) if generator is None else generator.permutation(len(target))
     longest = max(source.max(initial=0), target.max(initial=0))
     steps = np.array([rounded(length) for length in range(longest + 1)])
-    order = order[np.lexsort((steps[source[order]], steps[target[order]]))]
+    widths, sources = steps[target[order]], steps[source[order]]
+    turned = np.unique(widths, return_inverse=True)[1] % 2 == 1
+    order = order[np.lexsort((np.where(turned, -sources, sources), widths))]
     groups, start = [], 0
     while start < len(order):
         rows = max(1, tokens // int(target[order[start]]))

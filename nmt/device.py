@@ -25,7 +25,7 @@ from nmt.errors import SettingsError
 
 _TRIAL = 512  # size of the trial product
 _WORTH_IT = 1.3  # bf16 must be this many times faster
-_KERNELS = "512"  # kept by oneDNN; docs/performance.md has what more and fewer of them cost
+_KERNELS = "1024"  # kept by oneDNN; docs/performance.md has what more and fewer of them cost
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 by_readout.append(torch.mm(errors, matrix))
                 product = torch.mm(errors.t(), part).to(weight.dtype)
                 by_weight = product if by_weight is None else by_weight.add_(product)
-        over_tokens, over_words = (x.sum(dim=0, dtype=bias.dtype) for x in (readout, matrix))
+        over_tokens, over_words = readout.sum(dim=0, dtype=bias.dtype), weight.sum(dim=0)
         mean_logits = share * ((over_tokens * over_words).sum() + count * bias.sum())
         every = torch.cat(normalisers)
         likelihood = (every - torch.cat(at_targets)).sum()

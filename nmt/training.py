@@ -52,6 +52,8 @@ _SAMPLES = 2  # validation translations shown
 _CHANCE = 0.2  # BLEU: less than what two seeds differ by (docs/results.md)
 _LOOKING = 0.05  # the part of a budget that validations may take
 _AT_RISK = 0.05  # the part of a budget that a kill may cost
+_AVERAGE_EVERY = 4  # updates, once a training has begun:
+_BEGINNING = 100  # until then after each
 _CAUTION = 0.5  # what a rollback multiplies the learning rate by
 
 
@@ -285,14 +287,19 @@ class Training:
         # Fused optimizers leave out a step by themselves: what torch.amp.GradScaler relies on.
         self.optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
         self.optimizer.step()
-        train, step = self.settings.train, self.progress.step
-        decay = min(train.ema, (1 + step) / (10 + step))
+        self._average()
+
+    def _average(self) -> None:
+        """Let the average follow the weights; after the beginning every few updates, as far as it
+        would have come by then, since to do so takes a hundredth of an update's time."""
+        most, step = self.settings.train.ema, self.progress.step
+        every = _AVERAGE_EVERY if most and step > _BEGINNING else 1
+        if step % every:
+            return
+        decay = min(most, (1 + step) / (10 + step)) ** every
+        averages, weights = list(self.average.parameters()), list(self.model.parameters())
         with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.average.parameters()),
-                list(self.model.parameters()),
-                1 - decay if train.ema else 1.0,
-            )
+            torch._foreach_lerp_(averages, weights, 1 - decay)
 
     def dropout_strength(self) -> float:
         """Of the current step: it grows to the end of the training, or is 1 where none is set."""

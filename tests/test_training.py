@@ -610,6 +610,26 @@ def test_the_average_is_what_is_kept(toy: Files, tmp_path: Path, device: Device)
     assert any(not torch.equal(kept[name], raw[name]) for name in kept)
 
 
+def test_once_begun_it_follows_every_fourth_update_as_far_as_at_each(
+    toy: Files, tmp_path: Path, device: Device
+) -> None:
+    training = make_training(tmp_path, toy["train"], toy["valid"], train__ema=0.9)
+    name = "bridge.bias"
+    average, weights = (
+        dict(m.named_parameters())[name] for m in (training.average, training.model)
+    )
+    distances = []
+    for step in (99, 100, 101, 102, 103, 104, 105):
+        training.progress.step = step
+        with torch.no_grad():
+            average.zero_()
+            weights.fill_(1.0)
+        training._average()
+        distances.append(1 - average.mean().item())
+    alone, four = pytest.approx(0.9, abs=1e-6), pytest.approx(0.9**4, abs=1e-6)
+    assert distances == [alone, alone, 1.0, 1.0, 1.0, four, 1.0]
+
+
 def test_bf16_learns_too(toy: Files, tmp_path: Path) -> None:
     if not has_bfloat16_kernels():
         pytest.skip("this CPU has no bfloat16 kernels")
