@@ -19,8 +19,9 @@ time between its two ends. Data loading is inside, validation and saving do not 
     MFLOP/token     bench/systems.py has the formula
     of the ceiling  operations done for real tokens, as a share of what the machine reaches in
                     2048³ products of the system's kind: float32 as torch comes, float32 through
-                    oneDNN (set_float32_matmul_precision("medium")), or bfloat16. A median too, of
-                    the products of `PRODUCTS` seconds at the beginning of each round
+                    oneDNN (set_float32_matmul_precision("medium")), or bfloat16. A machine drifts
+                    within a round too, so they run for `PRODUCTS` seconds just before and just
+                    after each training, and the mean of the two medians is what it could have had
     of its best     the same as a share of the fastest of these products
 """
 
@@ -56,30 +57,32 @@ PRODUCTS = 2.0  # seconds
 
 @dataclass(frozen=True)
 class Ceiling:
-    """Operations a second in 2048³ products."""
+    """Operations a second in 2048³ products, for a while."""
 
     median: float
     best: float
 
 
-def ceilings() -> dict[str, Ceiling]:
-    """What the machine reaches now, by the products' kind."""
+def ceiling(product: str) -> Ceiling:
+    """What the machine reaches now in products of this kind, one of `_KINDS`."""
+    kind, precision = _KINDS[product]
     before = torch.get_float32_matmul_precision()
-    found = {"fp32": _ceiling(torch.float32)}
-    torch.set_float32_matmul_precision("medium")
-    found["fp32, oneDNN"] = _ceiling(torch.float32)
-    torch.set_float32_matmul_precision(before)
-    return found | {"bf16": _ceiling(torch.bfloat16)}
-
-
-def _ceiling(kind: torch.dtype) -> Ceiling:
+    torch.set_float32_matmul_precision(precision)
     size, seconds = 2048, list[float]()
     left, right = (torch.ones(size, size, dtype=kind) for _ in range(2))
     while sum(seconds) < PRODUCTS:
         started = time.perf_counter()
         torch.mm(left, right)
         seconds.append(time.perf_counter() - started)
+    torch.set_float32_matmul_precision(before)
     return Ceiling(2 * size**3 / statistics.median(seconds), 2 * size**3 / min(seconds))
+
+
+_KINDS = {
+    "fp32": (torch.float32, "highest"),
+    "fp32, oneDNN": (torch.float32, "medium"),
+    "bf16": (torch.bfloat16, "highest"),
+}
 
 
 # --- one training -------------------------------------------------------------------------------
@@ -96,6 +99,16 @@ class Training:
     updates: int  # within the window
     first_update: float  # seconds
     peak_bytes: int
+    before: Ceiling
+    after: Ceiling
+
+    @property
+    def ceiling(self) -> float:
+        return (self.before.median + self.after.median) / 2
+
+    @property
+    def best(self) -> float:
+        return max(self.before.best, self.after.best)
 
 
 @dataclass(frozen=True)
@@ -108,6 +121,7 @@ class Mark:
 
 def train(system: System, task: Task, number: int, seconds: float) -> Training:
     """Start a training, watch it until its window closes, and end it."""
+    before = ceiling(system.product)
     with tempfile.TemporaryDirectory() as name:
         folder, marks = Path(name) / "run", Path(name) / "marks"
         folder.mkdir()
@@ -130,6 +144,8 @@ def train(system: System, task: Task, number: int, seconds: float) -> Training:
             len(updates),
             first.time - started,
             peak,
+            before,
+            ceiling(system.product),
         )
 
 
@@ -163,7 +179,8 @@ class Summary:
     first_update: float
     peak_bytes: float
     operations_per_token: float
-    ceiling: str  # which product's
+    product: str  # the kind of its ceiling
+    ceiling: float
     share_of_ceiling: float
     share_of_best: float
 
@@ -173,7 +190,6 @@ class Report:
     """All that was found."""
 
     about: dict[str, str]
-    ceilings: dict[str, Ceiling]
     systems: list[Summary]
     times_the_faster_peer: dict[str, float]
     trainings: list[Training]
@@ -181,35 +197,28 @@ class Report:
 
 def compare(systems: Sequence[System], task: Task, rounds: int, seconds: float) -> Report:
     """Train with every system in every round, and sum up."""
-    limits: list[dict[str, Ceiling]] = []
     trainings: list[Training] = []
     for number in range(1, rounds + 1):
-        limits.append(ceilings())
         for system in systems:
             trainings.append(train(system, task, number, seconds))
-            speed = trainings[-1].tokens_per_second
-            print(f"round {number}, {system.name}: {speed:,.0f} tokens/s", file=sys.stderr)
-    middle = {
-        kind: Ceiling(
-            statistics.median(each[kind].median for each in limits),
-            statistics.median(each[kind].best for each in limits),
-        )
-        for kind in limits[0]
-    }
-    summaries = [_summary(system, task, trainings, middle) for system in systems]
-    return Report(_about(task), middle, summaries, _ratios(summaries, systems), trainings)
+            share = _share(system, task, trainings[-1])
+            speed = f"{trainings[-1].tokens_per_second:,.0f} tokens/s, {share:.1%} of the ceiling"
+            print(f"round {number}, {system.name}: {speed}", file=sys.stderr)
+    summaries = [_summary(system, task, trainings) for system in systems]
+    return Report(_about(task), summaries, _ratios(summaries, systems), trainings)
 
 
-def _summary(
-    system: System, task: Task, trainings: Sequence[Training], limits: dict[str, Ceiling]
-) -> Summary:
+def _share(system: System, task: Task, training: Training) -> float:
+    return training.tokens_per_second * system.operations(task) / training.ceiling
+
+
+def _summary(system: System, task: Task, trainings: Sequence[Training]) -> Summary:
     own = [training for training in trainings if training.system == system.name]
 
     def median(figure: str) -> float:
         return float(statistics.median(getattr(training, figure) for training in own))
 
     speed, operations = median("tokens_per_second"), system.operations(task)
-    limit = limits[system.product]
     return Summary(
         system.name,
         speed,
@@ -218,8 +227,9 @@ def _summary(
         median("peak_bytes"),
         operations,
         system.product,
-        speed * operations / limit.median,
-        speed * operations / limit.best,
+        median("ceiling"),
+        statistics.median(_share(system, task, training) for training in own),
+        speed * operations / median("best"),
     )
 
 
@@ -260,9 +270,6 @@ def main() -> None:
 def _show(report: Report) -> None:
     for what, value in report.about.items():
         print(f"{what}: {value}")
-    for kind, limit in report.ceilings.items():
-        middle, best = limit.median / 1e9, limit.best / 1e9
-        print(f"2048³ product, {kind}: {middle:,.0f} GFLOP/s, {best:,.0f} at best")
     print_table(map(_row, report.systems), _HEADER, sys.stdout)
     for system, ratio in report.times_the_faster_peer.items():
         print(f"{system}: {ratio:.2f} times the faster peer")
@@ -290,7 +297,7 @@ def _row(summary: Summary) -> Sequence[str]:
         f"{summary.peak_bytes / 2**20:,.0f}",
         f"{summary.operations_per_token / 1e6:.1f}",
         f"{summary.tokens_per_second * summary.operations_per_token / 1e9:.0f}",
-        f"{summary.share_of_ceiling:.0%} of {summary.ceiling}",
+        f"{summary.share_of_ceiling:.0%} of {summary.product}, {summary.ceiling / 1e9:.0f}",
         f"{summary.share_of_best:.0%}",
     )
 

@@ -25,7 +25,6 @@ from nmt.errors import SettingsError
 
 _TRIAL = 512  # size of the trial product
 _WORTH_IT = 1.3  # bf16 must be this many times faster
-_KERNELS = "1024"  # kept by oneDNN; docs/performance.md has what more and fewer of them cost
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,6 @@ def open_device(choice: str = "auto", threads: int | None = None) -> Device:
         torch.cuda.set_device(device)
     if device.type == "cpu":
         kept = _keep_freed_memory()
-        # oneDNN keeps a kernel with its workspace for every shape it has met, up to 1,024 of them.
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KERNELS)
         # "medium" sends float32 products to oneDNN, which a CPU with AMX might round to bfloat16.
         exact = torch.cpu._is_amx_tile_supported()
         torch.set_float32_matmul_precision("highest" if exact else "medium")

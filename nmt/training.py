@@ -297,7 +297,7 @@ class Training:
         if step % every:
             return
         decay = min(most, (1 + step) / (10 + step)) ** every
-        averages, weights = list(self.average.parameters()), list(self.model.parameters())
+        averages, weights = (list[Tensor](m.parameters()) for m in (self.average, self.model))
         with torch.no_grad():
             torch._foreach_lerp_(averages, weights, 1 - decay)
 
