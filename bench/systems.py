@@ -51,7 +51,7 @@ class System(ABC):
 
     name: str  # in the table
     entry: str  # in bench/meter.py
-    product: str  # of bench/train.py's ceilings, the one that its products can reach
+    product: str  # bench/train.py's name of those whose speed its own can reach
     enough: int  # updates after which its translations are worth a comparison
     python: Path = Path(sys.executable)
     variables: Mapping[str, str] = MappingProxyType({})  # of the environment, that it needs

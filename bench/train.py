@@ -64,8 +64,8 @@ class Ceiling:
 
 
 def ceiling(product: str) -> Ceiling:
-    """What the machine reaches now in products of this kind, one of `_KINDS`."""
-    kind, precision = _KINDS[product]
+    """What the machine reaches now in products of a kind, one of `_CEILINGS`."""
+    kind, precision = _CEILINGS[product]
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(precision)
     size, seconds = 2048, list[float]()
@@ -78,7 +78,7 @@ def ceiling(product: str) -> Ceiling:
     return Ceiling(2 * size**3 / statistics.median(seconds), 2 * size**3 / min(seconds))
 
 
-_KINDS = {
+_CEILINGS = {
     "fp32": (torch.float32, "highest"),
     "fp32, oneDNN": (torch.float32, "medium"),
     "bf16": (torch.bfloat16, "highest"),
@@ -99,16 +99,9 @@ class Training:
     updates: int  # within the window
     first_update: float  # seconds
     peak_bytes: int
-    before: Ceiling
-    after: Ceiling
-
-    @property
-    def ceiling(self) -> float:
-        return (self.before.median + self.after.median) / 2
-
-    @property
-    def best(self) -> float:
-        return max(self.before.best, self.after.best)
+    share_of_ceiling: float
+    share_of_best: float
+    ceilings: tuple[Ceiling, Ceiling]  # before and after it
 
 
 @dataclass(frozen=True)
@@ -136,16 +129,19 @@ def train(system: System, task: Task, number: int, seconds: float) -> Training:
                 time.sleep(LOOK_EVERY)
         first, updates = _read(marks)[0], window[1:]
         tokens = sum(mark.tokens for mark in updates)
+        speed = tokens / (window[-1].time - window[0].time)
+        done, after = speed * system.operations(task), ceiling(system.product)
         return Training(
             system.name,
             number,
-            tokens / (window[-1].time - window[0].time),
+            speed,
             tokens / len(updates),
             len(updates),
             first.time - started,
             peak,
-            before,
-            ceiling(system.product),
+            done / ((before.median + after.median) / 2),
+            done / max(before.best, after.best),
+            (before, after),
         )
 
 
@@ -201,15 +197,11 @@ def compare(systems: Sequence[System], task: Task, rounds: int, seconds: float) 
     for number in range(1, rounds + 1):
         for system in systems:
             trainings.append(train(system, task, number, seconds))
-            share = _share(system, task, trainings[-1])
-            speed = f"{trainings[-1].tokens_per_second:,.0f} tokens/s, {share:.1%} of the ceiling"
-            print(f"round {number}, {system.name}: {speed}", file=sys.stderr)
+            speed, share = trainings[-1].tokens_per_second, trainings[-1].share_of_ceiling
+            found = f"{speed:,.0f} tokens/s, {share:.1%} of the ceiling"
+            print(f"round {number}, {system.name}: {found}", file=sys.stderr)
     summaries = [_summary(system, task, trainings) for system in systems]
     return Report(_about(task), summaries, _ratios(summaries, systems), trainings)
-
-
-def _share(system: System, task: Task, training: Training) -> float:
-    return training.tokens_per_second * system.operations(task) / training.ceiling
 
 
 def _summary(system: System, task: Task, trainings: Sequence[Training]) -> Summary:
@@ -218,18 +210,17 @@ def _summary(system: System, task: Task, trainings: Sequence[Training]) -> Summa
     def median(figure: str) -> float:
         return float(statistics.median(getattr(training, figure) for training in own))
 
-    speed, operations = median("tokens_per_second"), system.operations(task)
     return Summary(
         system.name,
-        speed,
+        median("tokens_per_second"),
         median("tokens_per_update"),
         median("first_update"),
         median("peak_bytes"),
-        operations,
+        system.operations(task),
         system.product,
-        median("ceiling"),
-        statistics.median(_share(system, task, training) for training in own),
-        speed * operations / median("best"),
+        statistics.median(limit.median for training in own for limit in training.ceilings),
+        median("share_of_ceiling"),
+        median("share_of_best"),
     )
 
 

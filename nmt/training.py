@@ -52,8 +52,8 @@ _SAMPLES = 2  # validation translations shown
 _CHANCE = 0.2  # BLEU: less than what two seeds differ by (docs/results.md)
 _LOOKING = 0.05  # the part of a budget that validations may take
 _AT_RISK = 0.05  # the part of a budget that a kill may cost
-_AVERAGE_EVERY = 4  # updates, once a training has begun:
-_BEGINNING = 100  # until then after each
+_AVERAGE_EVERY = 4  # updates at most: to average takes a hundredth of the time of one
+_BEGINNING = 100  # updates, after each of which it is done
 _CAUTION = 0.5  # what a rollback multiplies the learning rate by
 
 
@@ -281,7 +281,7 @@ class Training:
         return norm, norms
 
     def _apply(self, norm: Tensor, rate: float) -> None:
-        """Move the weights and their average; not, where the gradient is not finite."""
+        """Move the weights, unless the gradient is not finite, and their average."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         # Fused optimizers leave out a step by themselves: what torch.amp.GradScaler relies on.
@@ -290,13 +290,14 @@ class Training:
         self._average()
 
     def _average(self) -> None:
-        """Let the average follow the weights; after the beginning every few updates, as far as it
-        would have come by then, since to do so takes a hundredth of an update's time."""
-        most, step = self.settings.train.ema, self.progress.step
-        every = _AVERAGE_EVERY if most and step > _BEGINNING else 1
+        """Let the average follow the weights; once a training has begun only every few updates, as
+        far as it would have come by then. Validations at `train.validate_every` fall on these."""
+        train, step = self.settings.train, self.progress.step
+        late = train.ema and step > _BEGINNING
+        every = math.gcd(_AVERAGE_EVERY, train.validate_every) if late else 1
         if step % every:
             return
-        decay = min(most, (1 + step) / (10 + step)) ** every
+        decay = min(train.ema, (1 + step) / (10 + step)) ** every
         averages, weights = (list[Tensor](m.parameters()) for m in (self.average, self.model))
         with torch.no_grad():
             torch._foreach_lerp_(averages, weights, 1 - decay)

@@ -15,7 +15,7 @@ import torch
 from conftest import toy_pairs, write_corpus
 
 from nmt import batches as module
-from nmt.batches import Batch, Batches, Position, rounded
+from nmt.batches import Batch, Batches, Position, grouped, rounded
 from nmt.corpus import open_corpus
 from nmt.prepare import Prepared
 from nmt.recipe import prepare
@@ -193,6 +193,7 @@ def test_a_batch_is_shifted_and_padded(prepared: Prepared) -> None:
             length = len(target)
             assert batch.target_in[row, : length + 1].tolist() == [BOS, *target]
             assert batch.target_out[row, : length + 1].tolist() == [*target, EOS]
+            assert (batch.target_in[row, length + 1 :] == PAD).all()
             assert (batch.target_out[row, length + 1 :] == PAD).all()
         ends = batch.source[torch.arange(len(ids)), batch.source_lengths - 1]
         assert (ends == EOS).all()
@@ -201,6 +202,14 @@ def test_a_batch_is_shifted_and_padded(prepared: Prepared) -> None:
 def test_shapes_are_few() -> None:
     assert len({rounded(length) for length in range(1, 129)}) <= 20
     assert all(length <= rounded(length) <= length * 1.3 + 3 for length in range(1, 500))
+
+
+def test_sources_grow_with_one_target_length_and_shrink_with_the_next() -> None:
+    sources, targets = (2, 8, 5, 5, 2, 8, 8, 2, 5), (4, 4, 4, 6, 6, 6, 8, 8, 8)  # with EOS
+    read, written = ([[9] * (length - 1) for length in side] for side in (sources, targets))
+    batches = list(grouped(read, written, batch_tokens=8))
+    lengths = torch.cat([batch.source_lengths for batch in batches]).tolist()
+    assert lengths == [2, 5, 8, 8, 5, 2, 2, 5, 8]
 
 
 def test_fractions_of_epochs_grow_to_whole_ones(prepared: Prepared) -> None:

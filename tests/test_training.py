@@ -16,6 +16,7 @@ import torch
 from conftest import RUN_SETTINGS, make_training, toy_pairs, train, write_corpus
 from torch import Tensor
 
+from nmt import training as module
 from nmt.batches import Batch
 from nmt.checkpoint import load, read_tensors
 from nmt.corpus import open_corpus
@@ -65,12 +66,13 @@ def test_a_toy_task_is_learned(task: str, tmp_path: Path, device: Device) -> Non
     ],
 )
 def test_resumed_is_uninterrupted_bit_for_bit(
-    settings: dict[str, object], toy: Files, tmp_path: Path
+    settings: dict[str, object], toy: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "_BEGINNING", 4)  # so that some saves are between two averages
     wanted = settings | {
         "train__max_steps": 34,
         "train__validate_every": 12,
-        "train__save_every": 8,
+        "train__save_every": 6,
     }
     whole = make_training(tmp_path / "whole", toy["train"], toy["valid"], **wanted)
     train(whole)
@@ -610,24 +612,31 @@ def test_the_average_is_what_is_kept(toy: Files, tmp_path: Path, device: Device)
     assert any(not torch.equal(kept[name], raw[name]) for name in kept)
 
 
-def test_once_begun_it_follows_every_fourth_update_as_far_as_at_each(
-    toy: Files, tmp_path: Path, device: Device
+@pytest.mark.parametrize(("validate_every", "every"), [(500, 4), (30, 2), (3, 1)])
+def test_once_begun_it_follows_every_few_updates_as_far_as_at_each(
+    validate_every: int, every: int, toy: Files, tmp_path: Path
 ) -> None:
-    training = make_training(tmp_path, toy["train"], toy["valid"], train__ema=0.9)
-    name = "bridge.bias"
-    average, weights = (
-        dict(m.named_parameters())[name] for m in (training.average, training.model)
+    """And at each that is validated."""
+    training = make_training(
+        tmp_path,
+        toy["train"],
+        toy["valid"],
+        train__ema=0.9,
+        train__validate_every=validate_every,
     )
-    distances = []
-    for step in (99, 100, 101, 102, 103, 104, 105):
+    average, weights = (
+        dict(model.named_parameters())["bridge.bias"]
+        for model in (training.average, training.model)
+    )
+    for step in (1, 99, 100, 101, 102, 103, 104, 105, 120):
         training.progress.step = step
         with torch.no_grad():
             average.zero_()
             weights.fill_(1.0)
         training._average()
-        distances.append(1 - average.mean().item())
-    alone, four = pytest.approx(0.9, abs=1e-6), pytest.approx(0.9**4, abs=1e-6)
-    assert distances == [alone, alone, 1.0, 1.0, 1.0, four, 1.0]
+        decay = min(0.9, (1 + step) / (10 + step))
+        moved = decay if step <= 100 else decay**every if step % every == 0 else 1.0
+        assert 1 - average.mean().item() == pytest.approx(moved, abs=1e-6)
 
 
 def test_bf16_learns_too(toy: Files, tmp_path: Path) -> None:
