@@ -102,9 +102,7 @@ class TrainSettings:
     dropout_start: Part = 1.0  # dropouts grow from this part to the whole (Morerio et al. 2017)
     label_smoothing: Share = 0.1  # probability spread over the whole vocabulary
     clip_norm: NonNegative = 1.0  # largest global gradient norm; 0: no clipping
-    ema: Share = (
-        0.999  # decay per step of the averaged weights that are validated and kept; 0: none
-    )
+    ema: Share = 0.999  # decay of the averaged weights that are validated and kept; 0: none
     max_steps: Natural = 0  # 0: no limit
     max_epochs: Natural = 30  # 0: no limit
     budget: NonNegative = 0.0  # seconds of wall clock the schedule is fitted to; 0: none
